@@ -1,0 +1,50 @@
+# `make` lists the commands. Only python3 (3.11 or later), make and the package registries are assumed.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test check format bench docs lock
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/runs: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/develops: .venv/runs requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+setup: .venv/runs
+setup-dev: .venv/develops
+
+run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
+	$(BIN)/almanac demo
+
+test: .venv/develops  ## set everything up, run all tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+check: .venv/develops  ## format, lint, types, import floors, docs in step
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.reference --check
+
+format: .venv/develops  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/develops  ## measure; each row is a ratio within one run; writes docs/benchmarks.md
+	$(BIN)/python -m bench
+
+docs: .venv/develops  ## write the generated reference pages
+	$(BIN)/python -m docs.reference
+
+lock: .venv/develops  ## pin the newest versions that fit
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header --no-annotate --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header --no-annotate --allow-unsafe --group dev --constraint requirements.txt --output-file requirements-dev.txt

@@ -1,0 +1,1 @@
+"""Event analytics in one Python package."""

@@ -1,0 +1,1 @@
+"""Technology behind the promises of core/ports.py."""

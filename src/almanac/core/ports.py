@@ -1,0 +1,236 @@
+"""The promises that adapters keep. Technology names appear only in `almanac.adapters`.
+
+All methods are synchronous unless they say otherwise; a face that runs an event loop crosses to threads once. Every method raises
+`AlmanacError` with code `unavailable` when the thing behind it is out of reach for now, and may be repeated then unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from almanac.core.event import Event
+from almanac.core.sql import Sql
+
+# ------------------------------------------------------------------ the log
+
+
+class EventLogWriter(Protocol):
+    """The collector's end of the log."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Returns only after all `events` are durable. Raises `unavailable` when the log is full or cannot be written: nothing was kept
+        that would be counted, and the sender is to come back."""
+        ...
+
+    async def close(self) -> None:
+        """Makes durable what is under way and seals it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Accepted events of one project in one hour (UTC, seconds since 1970 of its start), as the collector counted them."""
+
+    project: str
+    hour: int
+    accepted: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A sealed piece of the log. `name` is stable over restarts and unique for ever."""
+
+    name: str
+    path: Path
+    size: int  # bytes
+    tallies: tuple[Tally, ...]
+
+    @property
+    def events(self) -> int:
+        """How many lines it holds."""
+        return sum(tally.accepted for tally in self.tallies)
+
+
+class EventLogReader(Protocol):
+    """The load's end of the log."""
+
+    def sealed(self, limit_bytes: int) -> list[Segment]:
+        """The oldest sealed segments, up to about `limit_bytes` in all (at least one, if there is any)."""
+        ...
+
+    def find(self, names: Sequence[str]) -> list[Segment]:
+        """The segments of these names that are still there."""
+        ...
+
+    def done(self, segments: Sequence[Segment]) -> None:
+        """These are loaded; they may be forgotten. May be repeated."""
+        ...
+
+    def in_flight(self) -> list[Tally]:
+        """What is in the log and not `done`: sealed and open segments together."""
+        ...
+
+    def lag(self) -> LogLag:
+        """How far the load is behind."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogLag:
+    """Bytes and events not yet loaded, and the age in seconds of the oldest of them (0 when there is none)."""
+
+    bytes: int
+    events: int
+    seconds: float
+
+
+# ---------------------------------------------------------------- the store
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one statement may cost. `priority`: 0 is the load's; the higher, the sooner it gives way."""
+
+    seconds: float = 60.0
+    memory_bytes: int = 1 << 30
+    result_rows: int = 1_000_000
+    threads: int = 2
+    priority: int = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a result; `type` is the engine's name of the type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows of a statement, with what reading them cost."""
+
+    columns: tuple[Column, ...]
+    rows: list[tuple[Any, ...]]
+    rows_read: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows as one dict each."""
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+class EventStore(Protocol):
+    """The engine that holds the events. Threads may share one store; statements run side by side, each on a client of its own."""
+
+    def query(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Result:
+        """Reads. It can change nothing. With `tenant`, tables of events show that project only, whatever the statement says.
+
+        Raises `invalid` for a statement that the engine refuses, `limited` when it went over its limits."""
+        ...
+
+    def execute(self, statement: Sql, *, token: str = "", settings: dict[str, Any] | None = None) -> None:
+        """Changes. With `token`, an insert that was already made under that token into that table does nothing."""
+        ...
+
+    def migrate(self) -> list[str]:
+        """Brings the schema up to date and names the migrations that it ran. May be repeated."""
+        ...
+
+    def load_source(self, paths: Sequence[Path]) -> Sql:
+        """A table expression that yields the log lines of these files, with the columns of `LOG_COLUMNS`."""
+        ...
+
+    def backup(self, folder: Path) -> None:
+        """A consistent copy of everything, to an empty or absent folder."""
+        ...
+
+    def memory_bytes(self) -> int:
+        """What the engine holds in memory now."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        ...
+
+
+# -------------------------------------------------------------- the catalog
+
+
+@dataclass(frozen=True)
+class Project:
+    """A tenant. `quota` is in events per second (0: none), `retention_days` 0 keeps for ever."""
+
+    id: str
+    name: str
+    zone: str = "UTC"
+    week_start: str = "monday"
+    quota: int = 0
+    retention_days: int = 0
+    created_at: datetime | None = None
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Key:
+    """A bearer key. `role`: write (send events), read (ask), admin (everything of its project; of all projects when `project` is "")."""
+
+    role: str
+    project: str
+    prefix: str  # the first characters, to tell keys apart in lists
+    created_at: datetime | None = None
+
+
+class Catalog(Protocol):
+    """Small things that change by people's hands: projects, keys, saved questions."""
+
+    def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
+        """A new project and its keys by role (`write`, `read`, `admin`), in the only moment when they can be read. Raises `conflict`
+        for a taken name or write key."""
+        ...
+
+    def projects(self) -> list[Project]:
+        """All of them, by name."""
+        ...
+
+    def project(self, id_or_name: str) -> Project:
+        """Raises `not_found`."""
+        ...
+
+    def update_project(self, project: Project) -> None:
+        """Stores zone, week start, quota, retention and settings."""
+        ...
+
+    def find_key(self, secret: str) -> Key | None:
+        """Who this key is, or None."""
+        ...
+
+    def create_key(self, project: str, role: str, *, secret: str = "") -> str:
+        """A further key; the secret itself is returned, and only here."""
+        ...
+
+    def keys(self, project: str) -> list[Key]:
+        """All keys of a project, without their secrets."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        ...
+
+
+class Cache(Protocol):
+    """Answers of a while ago. A miss is never an error."""
+
+    def get(self, key: str) -> bytes | None:
+        """None when it is not there (any more)."""
+        ...
+
+    def put(self, key: str, value: bytes, *, seconds: float) -> None:
+        """Keeps `value` for at most `seconds`."""
+        ...

@@ -1,0 +1,1 @@
+"""Arrays in, intervals out; no SQL."""
