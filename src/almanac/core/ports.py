@@ -6,7 +6,7 @@ All methods are synchronous unless they say otherwise; a face that runs an event
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -135,6 +135,10 @@ class EventStore(Protocol):
         Raises `invalid` for a statement that the engine refuses, `limited` when it went over its limits."""
         ...
 
+    def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:
+        """Like `query`, a block of rows at a time, in constant memory. Read it to the end or close it."""
+        ...
+
     def execute(self, statement: Sql, *, token: str = "", settings: dict[str, Any] | None = None) -> None:
         """Changes. With `token`, an insert that was already made under that token into that table does nothing."""
         ...
@@ -149,6 +153,10 @@ class EventStore(Protocol):
 
     def backup(self, folder: Path) -> None:
         """A consistent copy of everything, to an empty or absent folder."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Fills an empty store from a backup."""
         ...
 
     def memory_bytes(self) -> int:

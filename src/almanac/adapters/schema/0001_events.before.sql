@@ -3,7 +3,7 @@
 -- Order: a question reads one project, mostly a few event names and some days, and groups by person; within a day the rows of a person
 -- lie together. The message id makes the key of a row unique, so that a merge would drop a row that was inserted twice; nothing relies on
 -- it: the load removes duplicates before the insert.
-CREATE TABLE events
+CREATE TABLE events ${on_cluster}
 (
     project          LowCardinality(String),
     event            LowCardinality(String),
