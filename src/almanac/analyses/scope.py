@@ -1,0 +1,309 @@
+"""What every question reads through: the project's events, their properties, filters and periods, as SQL fragments.
+
+`$events` becomes one subquery that names exactly the properties that the question uses: read through a `SELECT *`, a property would cost
+the whole JSON column (0.20 s instead of 0.05 s for 3 M events with six properties).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from almanac.analyses import profiles, properties
+from almanac.core.errors import invalid
+from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Selector
+from almanac.core.ports import Project
+from almanac.core.sql import Sql, Values, all_of, any_of, identifier, join, number, sql
+from almanac.core.time import TimeRange, WeekStart, zone_of
+
+_PLACE: Final = Sql("events_of_the_question")  # stands for $events until `complete` knows all properties that are read
+_EXACT_INTEGER: Final = 1 << 53  # beyond it a Float64 no longer tells neighbours apart
+
+_COMPARISONS: Final = {">": Sql(">"), ">=": Sql(">="), "<": Sql("<"), "<=": Sql("<=")}
+_NEGATIVE: Final = {"!=": "=", "not_in": "in", "not_contains": "contains", "is_not_set": "is_set"}
+
+
+def period_label(start: datetime, interval: str, zone: str) -> str:
+    """How answers write a period: the local date of days and longer (`2026-01-31`), else the local time with its offset.
+
+    `start` without a zone is read as UTC, as the store gives it."""
+    aware = start if start.tzinfo else start.replace(tzinfo=UTC)
+    local = aware.astimezone(zone_of(zone))
+    return local.isoformat() if interval in ("minute", "hour") else local.date().isoformat()
+
+
+class EventScope:
+    """Implements `Scope`. It gathers the properties that its fragments read; `complete` then puts the table in for `$events`."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        now: datetime,
+        range: TimeRange,  # noqa: A002 (the promise's word)
+        week_start: WeekStart,
+        person: Sql,
+        filters: Sequence[Condition] = (),
+        consent: Sql = Sql("1"),  # noqa: B008 (frozen)
+    ) -> None:
+        """`person`: who did it, a UInt64 from the columns `project` and `person_hash`. `consent`: a condition on columns of events."""
+        self._project = project
+        self._now = now
+        self._range = range
+        self._week_start = week_start
+        self._filters = tuple(filters)
+        self._person = person
+        self._consent = consent
+        self._values = Values("scope_")
+        self._columns: dict[tuple[str, str], tuple[Sql, Sql]] = {}
+        self._profiles: dict[str, dict[str, Sql]] = {}
+        self._names = 0
+
+    @property
+    def now(self) -> datetime:
+        """See `Scope.now`."""
+        return self._now
+
+    @property
+    def range(self) -> TimeRange:
+        """See `Scope.range`."""
+        return self._range
+
+    @property
+    def week_start(self) -> WeekStart:
+        """See `Scope.week_start`."""
+        return self._week_start
+
+    @property
+    def project(self) -> str:
+        """See `Scope.project`."""
+        return self._project.id
+
+    @property
+    def zone(self) -> str:
+        """See `Scope.zone`."""
+        return self._range.zone
+
+    # ------------------------------------------------------------ fragments
+
+    def events(self) -> Sql:
+        """See `Scope.events`. A place only: the statement has to go through `complete`."""
+        return _PLACE
+
+    def where(self, span: TimeRange | None = None) -> Sql:
+        """See `Scope.where`."""
+        span = span or self._range
+        return sql(
+            "project = $project AND day >= $first_day AND day <= $last_day AND time >= $start AND time < $end AND $filters AND ($consent)",
+            project=self._bound_project(),
+            first_day=self.bind(span.start.astimezone(UTC).date().isoformat(), "Date"),
+            last_day=self.bind(span.end.astimezone(UTC).date().isoformat(), "Date"),
+            start=self._instant(span.start),
+            end=self._instant(span.end),
+            filters=all_of([self.condition(item) for item in self._filters]),
+            consent=self._consent,
+        )
+
+    def matches(self, selector: Selector) -> Sql:
+        """See `Scope.matches`."""
+        parts = [self.condition(item) for item in selector.filters]
+        if selector.event is not None:
+            parts.insert(0, sql("event = $name", name=self.bind(selector.event, "String")))
+        return all_of(parts)
+
+    def text(self, breakdown: Breakdown) -> Sql:
+        """See `Scope.text`."""
+        return sql("ifNull($value, '')", value=self._text(breakdown))
+
+    def number(self, property_: str) -> Sql:
+        """See `Scope.number`. Numbers and texts that are numbers count; truth values, lists and non-finite texts do not."""
+        return self._number(Filter(property=property_, op="is_set"))
+
+    def period(self, interval: str, moment: Sql | None = None) -> Sql:
+        """See `Scope.period`."""
+        moment = moment or Sql("time")
+        zone = Sql("{scope_zone:String}", {"scope_zone": self.zone})
+        if interval == "minute":
+            return sql("toStartOfMinute($moment, $zone)", moment=moment, zone=zone)
+        if interval == "hour":
+            return sql("toStartOfHour($moment, $zone)", moment=moment, zone=zone)
+        if interval == "day":
+            return sql("toStartOfDay($moment, $zone)", moment=moment, zone=zone)
+        if interval == "week":
+            mode = number(1 if self._week_start == "monday" else 0)
+            return sql("toDateTime(toStartOfWeek($moment, $mode, $zone), $zone)", moment=moment, mode=mode, zone=zone)
+        if interval == "month":
+            return sql("toDateTime(toStartOfMonth($moment, $zone), $zone)", moment=moment, zone=zone)
+        if interval == "quarter":
+            return sql("toDateTime(toStartOfQuarter($moment, $zone), $zone)", moment=moment, zone=zone)
+        if interval == "year":
+            return sql("toDateTime(toStartOfYear($moment, $zone), $zone)", moment=moment, zone=zone)
+        raise invalid(f"There is no interval {interval!r}.", place="interval")
+
+    def bind(self, value: Any, type_: str) -> Sql:
+        """See `Scope.bind`."""
+        return self._values.bind(value, type_)
+
+    # ----------------------------------------------------------- conditions
+
+    def condition(self, item: Condition) -> Sql:
+        """A condition on one event: 1 or 0, never NULL. The negative operators also keep events without the property."""
+        if isinstance(item, FilterGroup):
+            parts = [self.condition(part) for part in item.all]
+            if item.any:
+                parts.append(any_of([self.condition(part) for part in item.any]))
+            parts += [sql("NOT ($part)", part=self.condition(part)) for part in item.not_]
+            return all_of(parts)
+        if item.op in _NEGATIVE:
+            positive = item.model_copy(update={"op": _NEGATIVE[item.op]})
+            return sql("NOT ($part)", part=self.condition(positive))
+        return self._compared(item)
+
+    def _compared(self, item: Filter) -> Sql:
+        if item.op == "=":
+            return self._equal(item, item.value)
+        if item.op == "in":
+            return self._one_of(item)
+        if item.op in _COMPARISONS:
+            return self._ordered(item)
+        text = self._text(item)
+        if item.op == "is_set":
+            return sql("notEmpty($text)", text=text) if item.property.startswith("@") else sql("isNotNull($text)", text=text)
+        value = self.bind(_as_text(item.value), "String")
+        if item.op == "contains":
+            return sql("ifNull(positionCaseInsensitiveUTF8($text, $value) > 0, 0)", text=text, value=value)
+        if item.op == "starts_with":
+            return sql("ifNull(startsWith(lowerUTF8($text), lowerUTF8($value)), 0)", text=text, value=value)
+        if item.op == "ends_with":
+            return sql("ifNull(endsWith(lowerUTF8($text), lowerUTF8($value)), 0)", text=text, value=value)
+        return sql("ifNull(match($text, $value), 0)", text=text, value=value)
+
+    def _equal(self, item: Filter, value: Any) -> Sql:
+        # 5 is meant to find 5, 5.0 and "5"; a number too big for a Float64 is found by its digits.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _EXACT_INTEGER:
+            return sql("ifNull($number = $value, 0)", number=self._number(item), value=self.bind(float(value), "Float64"))
+        text = self._text(item)
+        bound = self.bind(_as_text(value), "String")
+        if item.property.startswith("@") and item.property not in ("@is_bot", "@revenue"):
+            return sql("$text = $value", text=text, value=bound)  # bare, so that the primary key serves it
+        return sql("ifNull($text = $value, 0)", text=text, value=bound)
+
+    def _one_of(self, item: Filter) -> Sql:
+        numbers = [value for value in item.value if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        if numbers:
+            return any_of([self._equal(item, value) for value in item.value])
+        texts = self.bind([_as_text(value) for value in item.value], "Array(String)")
+        return sql("ifNull(has($texts, $text), 0)", texts=texts, text=self._text(item))
+
+    def _ordered(self, item: Filter) -> Sql:
+        comparison = _COMPARISONS[item.op]
+        wanted = _float(item.value)
+        if wanted is not None:
+            value = self.bind(wanted, "Float64")
+            return sql("ifNull($number $comparison $value, 0)", number=self._number(item), comparison=comparison, value=value)
+        return sql(
+            "ifNull(parseDateTime64BestEffortOrNull($text, 6, $zone) $comparison $moment, 0)",
+            text=self._text(item),
+            zone=self.bind(self.zone, "String"),
+            comparison=comparison,
+            moment=self._instant(self._moment(item)),
+        )
+
+    def _moment(self, item: Filter) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(item.value))
+        except ValueError:
+            raise invalid(
+                f"{item.value!r} is neither a number nor a time.",
+                place=item.property,
+                way_out="Write 5, 2026-01-31 or 2026-01-31T12:00:00.",
+            ) from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone_of(self.zone))
+
+    # ----------------------------------------------------------- properties
+
+    def _text(self, item: Filter | Breakdown) -> Sql:
+        name = item.property
+        if name.startswith("@"):
+            column = _built_in(name)
+            return sql("toString($column)", column=column) if name in ("@is_bot", "@revenue") else column
+        if item.of == "person":
+            return self._profile("person", name)
+        if item.of == "group":
+            return self._profile(item.group_type, name)
+        return self._column("text", name, properties.text(name, self.bind(name, "String")))
+
+    def _number(self, item: Filter | Breakdown) -> Sql:
+        name = item.property
+        if name == "@revenue":
+            return Sql("revenue")
+        if name.startswith("@") or item.of != "event":
+            return properties.finite(self._text(item))
+        return self._column("number", name, properties.number(name, self.bind(name, "String")))
+
+    def _column(self, kind: str, name: str, expression: Sql) -> Sql:
+        """The name under which `$events` gives this expression."""
+        if (kind, name) not in self._columns:
+            self._names += 1
+            self._columns[kind, name] = (identifier(f"property_{self._names}"), expression)
+        return self._columns[kind, name][0]
+
+    def _profile(self, subject: str, name: str) -> Sql:
+        columns = self._profiles.setdefault(subject, {})
+        if name not in columns:
+            self._names += 1
+            columns[name] = identifier(f"property_{self._names}")
+        return columns[name]
+
+    # ------------------------------------------------------------ the table
+
+    def complete(self, statement: Sql) -> Sql:
+        """The statement with the table in the places of `$events`. To be called once, after all fragments were asked for."""
+        table = self._table()
+        return Sql(statement.text.replace(_PLACE.text, table.text), {**statement.values, **table.values})
+
+    def _table(self) -> Sql:
+        columns = [sql(", $expression AS $name", expression=expression, name=name) for name, expression in self._columns.values()]
+        facts = sql(
+            "(SELECT *, $person AS person$columns FROM events WHERE project = $project)",
+            person=self._person,
+            columns=join("", columns),
+            project=self._bound_project(),
+        )
+        if not self._profiles:
+            return facts
+        joins = [
+            profiles.joined(self._bound_project(), subject, columns, self._person, self._values, place)
+            for place, (subject, columns) in enumerate(self._profiles.items())
+        ]
+        return sql("(SELECT * FROM $facts AS facts $joins)", facts=facts, joins=join(" ", joins))
+
+    def _bound_project(self) -> Sql:
+        return Sql("{scope_project:String}", {"scope_project": self.project})
+
+    def _instant(self, moment: datetime) -> Sql:
+        text = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return self.bind(text, "DateTime64(6, 'UTC')")
+
+
+def _built_in(name: str) -> Sql:
+    if name[1:] not in BUILT_IN:
+        raise invalid(f"There is no built-in column {name}.", place="property", way_out=f"There are @{', @'.join(BUILT_IN)}.")
+    return identifier(BUILT_IN[name[1:]])
+
+
+def _as_text(value: Any) -> str:
+    """As the engine writes the value of a property."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
