@@ -1,0 +1,198 @@
+"""What the REST face takes and gives, as the reference shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from almanac.core.time import WeekStart
+
+Role = Literal["write", "read", "admin"]
+
+
+class Form(BaseModel):
+    """Base of what is taken: an unknown field is refused by its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ColumnBody(BaseModel):
+    """A column of an answer."""
+
+    name: str
+    type: str
+    help: str = ""
+
+
+class AnswerBody(BaseModel):
+    """An answer. `receipt` says how it came about: SQL, range, zone, watermark, rows read, exact or not."""
+
+    kind: str
+    columns: list[ColumnBody]
+    rows: list[dict[str, Any]]
+    receipt: dict[str, Any]
+
+
+class ExampleBody(BaseModel):
+    """A worked example of a kind: events in, question, whole answer."""
+
+    title: str
+    events: list[dict[str, Any]]
+    question: dict[str, Any]
+    rows: list[dict[str, Any]]
+    why: str
+    now: str
+
+
+class KindBody(BaseModel):
+    """A kind of question."""
+
+    kind: str
+    title: str
+    doc: str
+    question: dict[str, Any] = Field(description="JSON schema of the question.")
+    row: dict[str, Any] = Field(description="JSON schema of one row of the answer.")
+    examples: list[ExampleBody]
+
+
+class NameBody(BaseModel):
+    """An event name."""
+
+    event: str
+    first_seen: datetime
+    last_seen: datetime
+    count: int
+
+
+class PropertyBody(BaseModel):
+    """A property of events, with one of the types it came in."""
+
+    property: str
+    type: str
+    last_seen: datetime
+    events: list[str]
+
+
+class LedgerBody(BaseModel):
+    """What became of the events that a project had accepted in one hour; `gap` other than 0 is an alert."""
+
+    project: str
+    hour: datetime
+    accepted: int
+    stored: int
+    duplicate: int
+    rejected: int
+    in_flight: int
+    gap: int
+
+
+class PersonBody(BaseModel):
+    """One person."""
+
+    distinct_id: str
+    ids: list[str] = Field(description="All ids that merges in force tie to this one.")
+    edges: list[dict[str, Any]] = Field(description="The merges, undone ones too.")
+    properties: dict[str, Any]
+    events: list[dict[str, Any]] = Field(description="Latest events, the newest first.")
+
+
+class ProjectBody(BaseModel):
+    """A project."""
+
+    id: str
+    name: str
+    zone: str = Field(description="IANA zone in which days begin.")
+    week_start: WeekStart
+    quota: int = Field(description="Events per second; 0: no limit of its own.")
+    retention_days: int = Field(description="Days that events are kept; 0: for ever.")
+    created_at: datetime | None = None
+    settings: dict[str, Any] = Field({}, description="What pages keep of the project, e.g. start_page.")
+
+
+class NewProject(Form):
+    """A project to make."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", description="Its name, unique.")
+    zone: str = Field("UTC", max_length=100, description="IANA zone in which days begin.")
+    write_key: str = Field(
+        "", max_length=200, pattern=r"^[\x21-\x7e]*$", description="A write key that SDKs have already; made when left out."
+    )
+
+
+class MadeProject(ProjectBody):
+    """A new project and its keys, in the only moment when they can be read."""
+
+    write_key: str
+    api_key: str = Field(description="The read key.")
+    admin_key: str
+
+
+class ProjectChange(Form):
+    """What to change; what is left out stays."""
+
+    zone: str | None = Field(None, max_length=100, description="IANA zone in which days begin.")
+    week_start: WeekStart | None = Field(None, description="First day of the week.")
+    quota: int | None = Field(None, ge=0, le=100_000_000, description="Events per second; 0: no limit of its own.")
+    retention_days: int | None = Field(None, ge=0, le=36_500, description="Days that events are kept; 0: for ever.")
+    settings: dict[str, Any] | None = Field(None, description="Replaces the settings as a whole.")
+
+
+class KeyBody(BaseModel):
+    """A key, without its secret."""
+
+    role: str
+    prefix: str = Field(description="Its first characters.")
+    created_at: datetime | None = None
+
+
+class NewKey(Form):
+    """A key to make."""
+
+    role: Role = Field(description="write: send events; read: ask; admin: everything in the project.")
+
+
+class MadeKey(BaseModel):
+    """A new key, in the only moment when it can be read."""
+
+    role: Role
+    key: str
+
+
+class WhoBody(BaseModel):
+    """Who the key is."""
+
+    role: str
+    server: bool = Field(description="True for the server's admin key, which enters all projects.")
+    projects: list[ProjectBody]
+
+
+class Replay(Form):
+    """Dead letters to send again."""
+
+    ids: list[str] | None = Field(None, max_length=100_000, description="Which; left out: all that wait.")
+    edits: dict[str, str] = Field({}, description="New text of a message by the id of its dead letter.")
+
+
+class Discard(Form):
+    """Dead letters to give up."""
+
+    ids: list[str] = Field(min_length=1, max_length=100_000, description="Which.")
+
+
+class CheckBody(BaseModel):
+    """One thing that health looks at."""
+
+    name: str
+    ok: bool
+    detail: str
+    way_out: str = ""
+
+
+class HealthBody(BaseModel):
+    """Whether all is well."""
+
+    status: Literal["green", "red"]
+    version: str
+    checks: list[CheckBody]

@@ -1,0 +1,164 @@
+"""Figures for Prometheus. They need no key, so they carry no project's name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from almanac.core.analysis import registry
+from almanac.core.errors import AlmanacError
+from almanac.web.rooms import Rooms
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+LEDGER_HOURS: Final = 24
+_KEPT: Final = 2.0  # seconds that figures are served again: without a key, asking must cost nothing
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+log = structlog.get_logger("almanac.web")
+
+
+class Metrics:
+    """All figures of one server, in a registry of its own."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._registry = CollectorRegistry()
+        self._questions = Counter(
+            "almanac_questions", "Questions by kind and outcome (ok, or an error's code).", ["kind", "outcome"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "almanac_question_seconds", "Time from question to answer.", ["kind"], buckets=_SECONDS, registry=self._registry
+        )
+        self._registry.register(_FromRooms(rooms))
+        self._text = b""
+        self._text_at = float("-inf")
+
+    def asked(self, kind: object, outcome: str, seconds: float) -> None:
+        """Counts one question. Kinds that don't exist are one label: a caller can't make new ones."""
+        label = kind if isinstance(kind, str) and kind in registry() else "unknown"
+        self._questions.labels(label, outcome).inc()
+        self._seconds.labels(label).observe(seconds)
+
+    def text(self) -> bytes:
+        """The Prometheus text form."""
+        if time.monotonic() - self._text_at > _KEPT:
+            self._text = generate_latest(self._registry)
+            self._text_at = time.monotonic()
+        return self._text
+
+
+class _FromRooms(Collector):
+    """Figures that the rooms keep themselves, read at the moment of scraping. What can't be read now is left out, and counted as down."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing beforehand: a registry must not read rooms to be built."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield _gauge("almanac_start_time_seconds", "When the server started, seconds since 1970.", self._rooms.started_at.timestamp())
+        down = GaugeMetricFamily("almanac_room_down", "1 when figures of this part cannot be read now.", labels=["room"])
+        for name, read in (("ledger", _ledger), ("log", _log), ("load", _load), ("store", _store), ("collectors", _collectors)):
+            try:
+                families = list(read(self._rooms))
+            except AlmanacError as error:
+                log.warning("metrics cannot be read", room=name, error=str(error))
+                families = []
+                down.add_metric([name], 1)
+            else:
+                down.add_metric([name], 0)
+            yield from families
+        yield down
+
+
+def _ledger(rooms: Rooms) -> Iterator[Metric]:
+    rows = rooms.ledger.rows("", rooms.clock() - timedelta(hours=LEDGER_HOURS))
+    events = GaugeMetricFamily(
+        "almanac_ledger_events", f"Events accepted in the last {LEDGER_HOURS} hours, by what became of them.", labels=["state"]
+    )
+    for state in ("accepted", "stored", "duplicate", "rejected", "in_flight"):
+        events.add_metric([state], sum(getattr(row, state) for row in rows))
+    yield events
+    yield _gauge(
+        "almanac_ledger_gap", "Events that the ledger does not account for; anything but 0 is an alert.", sum(abs(row.gap) for row in rows)
+    )
+
+
+def _log(rooms: Rooms) -> Iterator[Metric]:
+    if rooms.log is None:
+        return
+    lag = rooms.log.lag()
+    yield _gauge("almanac_log_lag_seconds", "Age of the oldest event that is not loaded.", lag.seconds)
+    yield _gauge("almanac_log_lag_bytes", "Bytes in the log that are not loaded.", lag.bytes)
+    yield _gauge("almanac_log_lag_events", "Events in the log that are not loaded.", lag.events)
+
+
+def _load(rooms: Rooms) -> Iterator[Metric]:
+    if rooms.loader is None:
+        return
+    state = rooms.loader.state()
+    yield _gauge("almanac_load_failing", "1 while the load fails.", 1 if state.get("failing_since") else 0)
+    helps = {"batches": "Batches loaded.", "events": "Events loaded.", "errors": "Tries that failed.", "seconds": "Time spent loading."}
+    for name, help_ in helps.items():
+        if _is_number(state.get(name)):
+            yield _counter(f"almanac_load_{name}", help_, float(state[name]))
+    if _is_number(state.get("parts")):
+        yield _gauge("almanac_store_parts", "Parts of the events table.", float(state["parts"]))
+
+
+def _store(rooms: Rooms) -> Iterator[Metric]:
+    yield _gauge("almanac_store_memory_bytes", "What the engine holds in memory.", rooms.store.memory_bytes())
+
+
+def _collectors(rooms: Rooms) -> Iterator[Metric]:
+    """Plain numbers become one counter each; a mapping of numbers becomes one labelled by its keys, unless the keys are projects."""
+    totals: dict[str, dict[str, float]] = {}
+    for counters in rooms.collectors():
+        for name, value in counters.items():
+            for label, number in _numbers(name, value).items():
+                into = totals.setdefault(name, {})
+                into[label] = into.get(label, 0.0) + number
+    for name, by_label in sorted(totals.items()):
+        labelled = set(by_label) != {""}
+        family = CounterMetricFamily(
+            f"almanac_collector_{name}", f"Collectors: {name.replace('_', ' ')}.", labels=["by"] if labelled else []
+        )
+        for label, number in sorted(by_label.items()):
+            family.add_metric([label] if labelled else [], number)
+        yield family
+
+
+def _numbers(name: str, value: Any) -> dict[str, float]:
+    if _is_number(value):
+        return {"": float(value)}
+    if not isinstance(value, Mapping):
+        return {}
+    numbers = {str(label): float(number) for label, number in value.items() if _is_number(number)}
+    by_project = name in ("accepted", "events") or "project" in name
+    return {"": sum(numbers.values())} if by_project else numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _gauge(name: str, help_: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, help_)
+    family.add_metric([], value)
+    return family
+
+
+def _counter(name: str, help_: str, value: float) -> Metric:
+    family = CounterMetricFamily(name, help_)
+    family.add_metric([], value)
+    return family

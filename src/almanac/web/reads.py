@@ -1,0 +1,188 @@
+"""What faces show besides answers: the latest events, the catalog of names and properties, one person.
+
+For debugging an integration: whole envelopes as they are stored, the newest first, the moment they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from almanac.core.errors import not_found
+from almanac.core.ports import EventStore, Limits
+from almanac.core.sql import EMPTY, Sql, sql
+from almanac.web.rooms import Rooms
+
+LIMITS: Final = Limits(seconds=20.0, memory_bytes=256 << 20, result_rows=20_000, priority=2)
+
+# The usual question is about now: a narrow look first, and everything only when that was too little.
+_LOOK_BACK: Final = (timedelta(minutes=10), timedelta(days=1), None)
+
+# Columns that hold JSON as text, and are shown as what they mean.
+_DOCUMENTS: Final = frozenset({"properties", "context", "flags", "rest"})
+
+
+def latest_events(
+    store: EventStore, project: str, *, now: datetime, limit: int, event: str = "", distinct_ids: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Up to `limit` whole envelopes, latest `time_received` first; of one event name and of these ids only, where given."""
+    found: list[dict[str, Any]] = []
+    for back in _LOOK_BACK:
+        found = store.query(_latest(project, now - back if back else None, limit, event, distinct_ids), limits=LIMITS).dicts()
+        if len(found) >= limit:
+            break
+    return [_envelope(row) for row in found]
+
+
+def event_names(store: EventStore, project: str) -> list[dict[str, Any]]:
+    """The project's event names with how often and when they came, the most frequent first."""
+    statement = sql(
+        """
+        SELECT
+            event,
+            min(first_seen) AS first_seen,
+            max(last_seen)  AS last_seen,
+            sum(count)      AS count
+        FROM event_names
+        WHERE project = {project:String}
+        GROUP BY event
+        ORDER BY count DESC, event
+        LIMIT 10000
+        """,
+        {"project": project},
+    )
+    return [_timed(row) for row in store.query(statement, limits=LIMITS).dicts()]
+
+
+def event_properties(store: EventStore, project: str, *, event: str = "") -> list[dict[str, Any]]:
+    """The properties that events came with, and the engine's name of each type seen; of one event name only, where given."""
+    statement = sql(
+        """
+        SELECT
+            property,
+            type,
+            max(last_seen)                        AS last_seen,
+            arraySort(groupUniqArray(100)(event)) AS events
+        FROM event_properties
+        WHERE project = {project:String}
+            AND ({event:String} = '' OR event = {event:String})
+        GROUP BY property, type
+        ORDER BY property, type
+        LIMIT 10000
+        """,
+        {"project": project, "event": event},
+    )
+    return [_timed(row) for row in store.query(statement, limits=LIMITS).dicts()]
+
+
+def person(rooms: Rooms, project: str, distinct_id: str, *, limit: int = 100) -> dict[str, Any]:
+    """Everything known of who uses this id: all ids, the merges behind them, properties, latest events. Raises `not_found`."""
+    edges = rooms.identity.edges(project, distinct_id)
+    ids = _ids(distinct_id, edges)
+    properties = _person_properties(rooms.store, project, ids)
+    events = latest_events(rooms.store, project, now=rooms.clock(), limit=limit, distinct_ids=ids)
+    if not (edges or properties or events):
+        raise not_found(f"Nobody used the id {distinct_id!r}.", place="distinct_id", way_out="Ids are compared to the letter.")
+    return {"distinct_id": distinct_id, "ids": ids, "edges": edges, "properties": properties, "events": events}
+
+
+def _ids(distinct_id: str, edges: Sequence[dict[str, Any]]) -> list[str]:
+    """The id and all that merges in force tie to it."""
+    in_force = [(str(edge["source"]), str(edge["target"])) for edge in edges if not edge.get("undone")]
+    known = {distinct_id}
+    grew = True
+    while grew:
+        tied = {one for edge in in_force if known & set(edge) for one in edge}
+        grew = not tied <= known
+        known |= tied
+    return sorted(known)
+
+
+def _latest(project: str, since: datetime | None, limit: int, event: str, distinct_ids: Sequence[str]) -> Sql:
+    since_us = 0 if since is None else int(since.timestamp() * 1_000_000)
+    recent = sql("AND time_received >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')", {"since": since_us}) if since else EMPTY
+    named = sql("AND event = {event:String}", {"event": event}) if event else EMPTY
+    whose = (
+        sql(
+            """AND person_hash IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))
+            AND distinct_id IN ({ids:Array(String)})""",
+            {"ids": list(distinct_ids)},
+        )
+        if distinct_ids
+        else EMPTY
+    )
+    return sql(
+        """
+        SELECT
+            * EXCEPT (project, day, person_hash, properties, properties_exact, id, id_text),
+            if(id_text != '', id_text, toString(id))                                            AS event_id,
+            if(properties_exact != '', properties_exact, toJSONString(properties))              AS properties
+        FROM events
+        WHERE project = {project:String}
+            $recent
+            $named
+            $whose
+        ORDER BY time_received DESC, event_id
+        LIMIT {limit:UInt32}
+        """,
+        {"project": project, "limit": limit},
+        recent=recent,
+        named=named,
+        whose=whose,
+    )
+
+
+def _person_properties(store: EventStore, project: str, ids: Sequence[str]) -> dict[str, Any]:
+    """The latest change of a property counts; what was only ever set once keeps its first value."""
+    statement = sql(
+        """
+        SELECT
+            property,
+            countIf(op != 'set_once') > 0                     AS changed,
+            argMaxIf(toString(op), time, op != 'set_once')    AS last_op,
+            argMaxIf(value, time, op != 'set_once')           AS last_value,
+            argMinIf(value, time, op = 'set_once')            AS first_value
+        FROM profile_changes
+        WHERE project = {project:String}
+            AND subject = 'person'
+            AND key_hash IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))
+        GROUP BY property
+        HAVING NOT (changed AND last_op = 'unset')
+        ORDER BY property
+        """,
+        {"project": project, "ids": list(ids)},
+    )
+    rows = store.query(statement, limits=LIMITS).dicts()
+    return {row["property"]: _document(row["last_value"] if row["changed"] else row["first_value"]) for row in rows}
+
+
+def _envelope(row: dict[str, Any]) -> dict[str, Any]:
+    shown = _timed(row)
+    for name in _DOCUMENTS & shown.keys():
+        shown[name] = _document(shown[name])
+    first = ("event_id", "event", "time", "time_received", "distinct_id", "properties")
+    return {name: shown[name] for name in first} | shown
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: instant(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def instant(moment: datetime) -> str:
+    """A time as ISO 8601 in UTC; the engine's times without a zone are UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _document(text: str) -> Any:
+    """JSON to the letter (numbers keep all their digits); what is no JSON stays a text."""
+    if not text:
+        return {}
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    return msgspec.Raw(text.encode())

@@ -1,0 +1,210 @@
+"""REST: questions and what is read. Every path under a project passes `Visitor.enter` first.
+
+A question is checked by the engine alone, which says the same by every face; no kind of question is named here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import Path as PathPart
+from starlette.responses import Response
+
+from almanac.core.errors import AlmanacError, Code, invalid, limited
+from almanac.web import errors, forms, manage, openapi, page, reads
+from almanac.web.auth import Caller, House, Visitor
+from almanac.web.errors import Json, responses
+from almanac.web.health import Health
+from almanac.web.manage import ProjectName
+from almanac.web.metrics import CONTENT_TYPE, Metrics
+from almanac.web.rooms import Rooms
+
+router = APIRouter()
+
+# Threads that questions may hold while they run or queue in the engine; beyond that a caller is told to come back at once.
+WAITING_PER_SLOT: Final = 16
+
+_ENTER = responses(401, 403, 404)
+_V1: Final = "/api/v1/projects/{project}"
+
+
+def create_app(rooms: Rooms) -> FastAPI:
+    """The HTTP faces over these rooms, as one ASGI app."""
+    app = FastAPI(
+        title="Almanac",
+        version=rooms.version,
+        description="Event analytics: every event kept exactly once, every answer with its receipt.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.rooms = rooms
+    app.state.health = Health(rooms)
+    app.state.metrics = Metrics(rooms)
+    app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
+    errors.install(app)
+    for part in (router, manage.router, page.router):
+        app.include_router(part)
+    openapi.install(app)
+    return app
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as one JSON object. Raises `invalid` with the place of the mistake."""
+    try:
+        body = msgspec.json.decode(await request.body())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid("The body is not valid JSON.", place="body", way_out=f"The parser says: {error}.") from None
+    except RecursionError:
+        raise invalid("The body is nested too deeply.", place="body") from None
+    if not isinstance(body, dict):
+        raise invalid("The body has to be one JSON object.", place="body", way_out='Send a question such as {"kind": ...}; see /docs.')
+    return body
+
+
+@router.post(
+    f"{_V1}/ask",
+    response_model=forms.AnswerBody,
+    responses=_ENTER | responses(429),
+    openapi_extra=openapi.QUESTION_BODY,
+    summary="Ask a question",
+    tags=["questions"],
+)
+async def ask(
+    project: ProjectName,
+    caller: Caller,
+    request: Request,
+    question: Annotated[dict[str, Any], Depends(json_object)],
+    fresh: Annotated[bool, Query(description="Past the cache.")] = False,
+) -> Response:
+    """Answers with rows and the receipt that says how they came about."""
+    questions: CapacityLimiter = request.app.state.questions
+    if questions.available_tokens < 1:
+        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+    metrics: Metrics = request.app.state.metrics
+    return await to_thread.run_sync(_asked, caller, project, question, fresh, metrics, limiter=questions)
+
+
+def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics) -> Response:
+    """Key, engine and JSON in one thread."""
+    found = caller.enter(project, "read")
+    began, outcome = time.perf_counter(), Code.UNAVAILABLE.value
+    try:
+        answer = caller.rooms.engine.ask(found.id, question, fresh=fresh)
+        outcome = "ok"
+    except AlmanacError as error:
+        outcome = error.code.value
+        raise
+    finally:
+        metrics.asked(question.get("kind"), outcome, time.perf_counter() - began)
+    return Json(answer.as_json())
+
+
+@router.get(f"{_V1}/kinds", response_model=list[forms.KindBody], responses=_ENTER, summary="The kinds of question", tags=["questions"])
+def kinds(project: ProjectName, caller: Caller) -> Response:
+    """Each with its schema, its documentation and worked examples."""
+    caller.enter(project, "read")
+    return Json(openapi.kinds())
+
+
+@router.get(f"{_V1}/events", response_model=list[dict[str, Any]], responses=_ENTER, summary="The latest events", tags=["data"])
+def events(
+    project: ProjectName,
+    caller: Caller,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    event: Annotated[str, Query(max_length=1000, description="Only events of this name.")] = "",
+    distinct_id: Annotated[str, Query(max_length=1000, description="Only events of this id.")] = "",
+) -> Response:
+    """Whole envelopes in the order of their receipt, the newest first: to see what an integration sends."""
+    found = caller.enter(project, "read")
+    ids = [distinct_id] if distinct_id else []
+    return Json(reads.latest_events(caller.rooms.store, found.id, now=caller.rooms.clock(), limit=limit, event=event, distinct_ids=ids))
+
+
+@router.get(f"{_V1}/event-names", response_model=list[forms.NameBody], responses=_ENTER, summary="The event names", tags=["data"])
+def event_names(project: ProjectName, caller: Caller) -> Response:
+    """The most frequent first."""
+    found = caller.enter(project, "read")
+    return Json(reads.event_names(caller.rooms.store, found.id))
+
+
+@router.get(
+    f"{_V1}/properties", response_model=list[forms.PropertyBody], responses=_ENTER, summary="The properties of events", tags=["data"]
+)
+def properties(
+    project: ProjectName, caller: Caller, event: Annotated[str, Query(max_length=1000, description="Only of this event name.")] = ""
+) -> Response:
+    """One entry for each property and type."""
+    found = caller.enter(project, "read")
+    return Json(reads.event_properties(caller.rooms.store, found.id, event=event))
+
+
+@router.get(f"{_V1}/people/{{distinct_id}}", response_model=forms.PersonBody, responses=_ENTER, summary="One person", tags=["people"])
+def person(
+    project: ProjectName, caller: Caller, distinct_id: Annotated[str, PathPart(max_length=1000, description="Any of the person's ids.")]
+) -> Response:
+    """Ids, merges, properties and latest events."""
+    found = caller.enter(project, "read")
+    return Json(reads.person(caller.rooms, found.id, distinct_id))
+
+
+Since = Annotated[datetime | None, Query(description="Only hours from this instant on; UTC without an offset.")]
+
+
+@router.get(
+    f"{_V1}/ledger", response_model=list[forms.LedgerBody], responses=_ENTER, summary="What became of accepted events", tags=["data"]
+)
+def ledger(project: ProjectName, caller: Caller, since: Since = None) -> Response:
+    """By hour: accepted = stored + duplicate + rejected + in flight, or there is a gap."""
+    found = caller.enter(project, "read")
+    return _ledger(caller.rooms, found.id, since)
+
+
+@router.get(
+    "/api/v1/ledger",
+    response_model=list[forms.LedgerBody],
+    responses=responses(401, 403),
+    summary="The ledger of all projects (server's admin)",
+    tags=["data"],
+)
+def whole_ledger(caller: Caller, since: Since = None) -> Response:
+    """By project and hour."""
+    caller.rule()
+    return _ledger(caller.rooms, "", since)
+
+
+def _ledger(rooms: Rooms, project: str, since: datetime | None) -> Response:
+    if since is not None and not 1971 <= since.year <= 2100:
+        raise invalid("since is outside the years 1971 to 2100.", place="since")
+    aware = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+    columns = ("project", "hour", "accepted", "stored", "duplicate", "rejected", "in_flight", "gap")
+    lines = [{name: getattr(row, name) for name in columns} for row in rooms.ledger.rows(project, aware)]
+    return Json([{**line, "hour": reads.instant(line["hour"])} for line in lines])
+
+
+@router.get(
+    "/health", response_model=forms.HealthBody, responses={503: {"model": forms.HealthBody}}, summary="Is all well?", tags=["operation"]
+)
+async def health(request: Request, rooms: House) -> Response:
+    """200 when every check is green, 503 when one is not. No key; names no project."""
+    report = await request.app.state.health.report()
+    return Json({**report, "version": rooms.version}, status_code=200 if report["status"] == "green" else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **responses()},
+    summary="Figures for Prometheus",
+    tags=["operation"],
+)
+def metrics(request: Request) -> Response:
+    """No key; names no project."""
+    kept: Metrics = request.app.state.metrics
+    return Response(kept.text(), media_type=CONTENT_TYPE)

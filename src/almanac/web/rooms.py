@@ -1,0 +1,149 @@
+"""The rooms that faces stand on, and what a face may ask of each. `app.py` fills them in.
+
+The promises here are the smallest ones that faces need, so that a face is tested and understood without the rooms behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from almanac.core.ports import Catalog, EventStore, LogLag
+from almanac.core.settings import Settings
+
+
+class AnswerRoom(Protocol):
+    """An answer of the engine."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """`kind`, `columns`, `rows` and `receipt`."""
+        ...
+
+
+class EngineRoom(Protocol):
+    """Answers questions."""
+
+    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> AnswerRoom:
+        """The answer, `fresh` past the cache. Raises `invalid`, `limited` and `unavailable`."""
+        ...
+
+
+class LedgerLine(Protocol):
+    """What became of the events that one project had accepted in one hour."""
+
+    @property
+    def project(self) -> str:
+        """The project's id."""
+        ...
+
+    @property
+    def hour(self) -> datetime:
+        """Start of the hour, UTC."""
+        ...
+
+    @property
+    def accepted(self) -> int:
+        """Answered for by a collector."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """In the events table."""
+        ...
+
+    @property
+    def duplicate(self) -> int:
+        """Sent again under a message id that is stored already."""
+        ...
+
+    @property
+    def rejected(self) -> int:
+        """Dead letters."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """In the log, not loaded yet."""
+        ...
+
+    @property
+    def gap(self) -> int:
+        """What the others don't account for; anything but 0 is an alert."""
+        ...
+
+
+class LedgerRoom(Protocol):
+    """Accounts for every accepted event."""
+
+    def rows(self, project: str = "", since: datetime | None = None) -> Sequence[LedgerLine]:
+        """Lines by project and hour; all projects with ""; all hours without `since`."""
+        ...
+
+
+class DeadLetterRoom(Protocol):
+    """Keeps what could not become an event."""
+
+    def list(self, project: str, *, limit: int, reason: str = "", state: str = "waiting") -> list[dict[str, Any]]:
+        """The newest first."""
+        ...
+
+    def replay(self, project: str, ids: Sequence[str] | None, *, edits: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Sends these (all that wait, with None) through the collector's door again, mended by `edits` (id -> new text)."""
+        ...
+
+    def discard(self, project: str, ids: Sequence[str]) -> Any:
+        """Gives these up."""
+        ...
+
+
+class IdentityRoom(Protocol):
+    """Who is who."""
+
+    def edges(self, project: str, distinct_id: str) -> list[dict[str, Any]]:
+        """The merges that made this person."""
+        ...
+
+    def undo(self, project: str, edge_id: str) -> Any:
+        """Takes a merge back."""
+        ...
+
+    def redo(self, project: str, edge_id: str) -> Any:
+        """Makes an undone merge count again."""
+        ...
+
+
+class LoaderRoom(Protocol):
+    """Moves events from the log to the store."""
+
+    def state(self) -> Mapping[str, Any]:
+        """running, batches, events, last_error, failing_since, lag_seconds, lag_events, lag_bytes, parts."""
+        ...
+
+
+class LogRoom(Protocol):
+    """The load's end of the log."""
+
+    def lag(self) -> LogLag:
+        """How far the load is behind."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Everything that faces need. `loader` and `log` are None in a process that does not load."""
+
+    engine: EngineRoom
+    store: EventStore
+    catalog: Catalog
+    ledger: LedgerRoom
+    dead_letters: DeadLetterRoom
+    identity: IdentityRoom
+    loader: LoaderRoom | None
+    log: LogRoom | None
+    collectors: Callable[[], list[dict[str, Any]]]
+    clock: Callable[[], datetime]
+    settings: Settings
+    version: str
+    started_at: datetime
