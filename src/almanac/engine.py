@@ -1,0 +1,316 @@
+"""The life of one question: the same for every kind and for every face. The only caller of `EventStore.query`.
+
+validate -> resolve time -> find the definition's hash -> cache -> compile -> wait for a turn -> estimate -> run -> shape -> receipt
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final, cast, get_args, get_origin
+
+import structlog
+from pydantic import ValidationError
+
+from almanac.analyses.scope import EventScope
+from almanac.core import time as times
+from almanac.core.analysis import Analysis, Compiled, Example, Question, Row, Scope, Shaped, analysis_of, registry
+from almanac.core.errors import AlmanacError, Code, invalid, limited, unavailable
+from almanac.core.faults import first_fault
+from almanac.core.ports import Cache, Catalog, EventStore, Limits, Project, Result
+from almanac.core.printing import printed
+from almanac.core.settings import Settings
+from almanac.core.sql import Sql
+from almanac.core.time import TimeRange, WeekStart
+
+log = structlog.get_logger(__name__)
+
+# More rows a second than any question has read on one core (0.3 G/s); what would take longer even so is refused before it starts.
+_ROWS_PER_SECOND: Final = 500_000_000
+_NO_CONSENT_RULE: Final = Sql("1")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows, what their columns mean, and the receipt that lets anyone check them. All values are what JSON can hold."""
+
+    kind: str
+    columns: list[dict[str, str]]
+    rows: list[dict[str, Any]]
+    receipt: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The one shape that every face sends."""
+        return {"kind": self.kind, "columns": self.columns, "rows": self.rows, "receipt": self.receipt}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question that was understood: checked, with its times resolved."""
+
+    analysis: Analysis[Any]
+    question: Question
+    project: Project
+    now: datetime
+    window: TimeRange
+    week_start: WeekStart
+    as_of: datetime | None
+    definition: str  # hash of what is asked, whoever asks and whenever
+
+
+class Engine:
+    """Answers questions. Threads may share one; each call holds at most one of `settings.question_slots` turns."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        catalog: Catalog,
+        cache: Cache,
+        settings: Settings,
+        *,
+        person: Callable[[str, datetime | None], Sql],
+        watermark: Callable[[str], datetime],
+        clock: Callable[[], datetime],
+        version: str,
+        consent: Callable[[str], Sql] = lambda project: _NO_CONSENT_RULE,
+    ) -> None:
+        """`person(project, as_of)`: a UInt64 from the columns `project` and `person_hash`. `watermark(project)`: all events received
+        before it are in the store. `consent(project)`: a condition that events have to meet."""
+        self._store = store
+        self._catalog = catalog
+        self._cache = cache
+        self._settings = settings
+        self._person = person
+        self._watermark = watermark
+        self._clock = clock
+        self._version = version
+        self._consent = consent
+        self._turns = threading.BoundedSemaphore(settings.question_slots)
+
+    def kinds(self) -> list[str]:
+        """All kinds of question, by name."""
+        return list(registry())
+
+    def examples(self, kind: str) -> Sequence[Example]:
+        """Worked examples of a kind. Raises `not_found`."""
+        return analysis_of(kind).examples
+
+    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> Answer:
+        """Answers `question` from the events of `project` (id or name). `fresh`: not from the cache.
+
+        Raises `invalid` (naming the field), `not_found`, `limited` (no turn within the queue's time, or too costly) and `unavailable`.
+        """
+        asked = self._understand(self._catalog.project(project), question)
+        watermark = self._watermark(asked.project.id)
+        key = self._cache_key(asked, watermark)
+        if key and not fresh and (kept := self._kept(key, asked.now)):
+            return kept
+        scope = self._scope(asked)
+        compiled = asked.analysis.compile(asked.question, scope)
+        statement = scope.complete(compiled.statement)
+        with self._turn():
+            self._refuse_excess(compiled, statement)
+            result = self._run(asked, compiled, statement)
+        shaped = asked.analysis.shape(asked.question, cast(Scope, scope), result)
+        answer = self._answer(asked, compiled, statement, result, shaped, watermark)
+        if key:
+            self._cache.put(key, json.dumps(answer.as_json()).encode(), seconds=self._settings.cache_seconds)
+        return answer
+
+    # ------------------------------------------------------------- the steps
+
+    def _understand(self, project: Project, question: Mapping[str, Any]) -> _Asked:
+        """A wrong question is refused here, by the name of the field, before anything is read."""
+        analysis, checked = _validated(question)
+        now = self._clock()
+        # The project's habits fill in what the question leaves open: where days begin, and weeks.
+        zone = checked.timezone or project.zone
+        week_start: WeekStart = checked.week_start or ("sunday" if project.week_start == "sunday" else "monday")
+        window = times.resolve(
+            times.last(checked.last) if checked.last else checked.date_from,
+            checked.date_to,
+            now=now,
+            zone=zone,
+            default=checked.DEFAULT_RANGE,
+        )
+        meant = checked.model_dump(mode="json") | {"timezone": zone, "week_start": week_start}
+        definition = hashlib.sha256(json.dumps(meant, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return _Asked(analysis, checked, project, now, window, week_start, _moment(checked.as_of, zone), definition)
+
+    def _cache_key(self, asked: _Asked, watermark: datetime) -> str:
+        """Answers are kept only if the operator allows them an age; within it, new events make no new key."""
+        seconds = self._settings.cache_seconds
+        if seconds <= 0:
+            return ""
+        return f"answer:{self._version}:{asked.project.id}:{asked.definition}:{int(watermark.timestamp() // seconds)}"
+
+    def _kept(self, key: str, now: datetime) -> Answer | None:
+        kept = self._cache.get(key)
+        if kept is None:
+            return None
+        answer = Answer(**json.loads(kept))
+        age = (now - datetime.fromisoformat(answer.receipt["asked_at"])).total_seconds()
+        answer.receipt["cache_age"] = max(0.0, age)
+        return answer
+
+    def _scope(self, asked: _Asked) -> EventScope:
+        """The only way to events: this project's, within consent, by the people that its ids belong to."""
+        return EventScope(
+            asked.project,
+            now=asked.now,
+            range=asked.window,
+            week_start=asked.week_start,
+            filters=asked.question.filters,
+            person=self._person(asked.project.id, asked.as_of),
+            consent=self._consent(asked.project.id),
+        )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """So many questions at once and no more: the load and the other questions keep their share of the host."""
+        if not self._turns.acquire(timeout=self._settings.queue_seconds):
+            raise limited(
+                f"{self._settings.question_slots} other questions are running, and none ended within {self._settings.queue_seconds:g} s.",
+                way_out="Ask again in a moment.",
+                retry_after=5,
+            )
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _refuse_excess(self, compiled: Compiled, statement: Sql) -> None:
+        """Better a reason at once than a timeout after a minute in which the host was busy for nothing."""
+        if compiled.walled:  # a user's statement may hold subqueries that an estimate would run; its limits have to do
+            return
+        plan = self._guarded(Sql(f"EXPLAIN ESTIMATE {statement.text}", statement.values), self._limits(compiled), walled="")
+        rows = sum(int(row["rows"]) for row in plan.dicts())
+        if rows > _ROWS_PER_SECOND * self._settings.question_seconds:
+            raise limited(
+                f"It would read {rows:,} rows, more than can be read in {self._settings.question_seconds:g} s.",
+                way_out="Ask about a shorter range, or name the events.",
+            )
+
+    def _run(self, asked: _Asked, compiled: Compiled, statement: Sql) -> Result:
+        return self._guarded(statement, self._limits(compiled), walled=asked.project.id if compiled.walled else "")
+
+    def _guarded(self, statement: Sql, limits: Limits, *, walled: str) -> Result:
+        """A statement of ours that the engine refuses is our fault: it goes to the log, and the user gets its id."""
+        try:
+            return self._store.query(statement, limits=limits, tenant=walled)
+        except AlmanacError as error:
+            if error.code is not Code.INVALID or walled:
+                raise
+            error_id = uuid.uuid4().hex[:12]
+            log.exception("question failed", error_id=error_id, sql=printed(statement))
+            raise unavailable("The question could not be answered.", way_out="Report it with this id.", error_id=error_id) from error
+
+    def _limits(self, compiled: Compiled) -> Limits:
+        most = Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory)
+        own = compiled.limits
+        if own is None:
+            return most
+        return Limits(
+            seconds=min(own.seconds, most.seconds),
+            memory_bytes=min(own.memory_bytes, most.memory_bytes),
+            result_rows=min(own.result_rows, most.result_rows),
+            threads=min(own.threads, most.threads),
+            priority=max(own.priority, most.priority),
+        )
+
+    def _answer(self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, shaped: Shaped, watermark: datetime) -> Answer:
+        """The receipt holds all that is needed to check the answer, or to get it again."""
+        zone = times.zone_of(asked.window.zone)
+        receipt: dict[str, Any] = {
+            "definition_hash": asked.definition,
+            "sql": printed(statement),
+            "window": {
+                "from": asked.window.start.astimezone(zone).isoformat(),
+                "to": asked.window.end.astimezone(zone).isoformat(),
+            },
+            "timezone": asked.window.zone,
+            "week_start": asked.week_start,
+            "as_of": asked.as_of.isoformat() if asked.as_of else None,
+            "watermark": watermark.astimezone(UTC).isoformat(),
+            "rows_read": result.rows_read,
+            "bytes_read": result.bytes_read,
+            "seconds": round(result.seconds, 4),
+            "exact": not compiled.approximate,
+            "approximation": compiled.approximate,
+            "cache_age": None,
+            "notes": list(shaped.notes),
+            "asked_at": asked.now.astimezone(UTC).isoformat(),
+            "almanac_version": self._version,
+        }
+        rows = [{name: _plain(value) for name, value in row.items()} for row in shaped.rows]
+        columns = shaped.columns if shaped.columns is not None else _row_columns(asked.analysis.row, rows)
+        return Answer(asked.analysis.kind, columns, rows, receipt)
+
+
+def _validated(question: Mapping[str, Any]) -> tuple[Analysis[Any], Question]:
+    if not isinstance(question, Mapping):
+        raise invalid("A question is an object.", way_out='Write it like {"kind": "trend", …}.')
+    kind = question.get("kind")
+    if not isinstance(kind, str):
+        raise invalid("The question has no kind.", place="kind", way_out=f"Give one of: {', '.join(registry())}.")
+    analysis = analysis_of(kind)
+    try:
+        return analysis, analysis.question.model_validate(dict(question))
+    except ValidationError as error:
+        raise first_fault(error, analysis.question) from None
+
+
+def _row_columns(row: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the row model that this answer has; all of them when it has no rows."""
+    return [
+        {"name": name, "type": _type_word(field.annotation), "help": field.description or ""}
+        for name, field in row.model_fields.items()
+        if not rows or name in rows[0]
+    ]
+
+
+def _type_word(annotation: Any) -> str:
+    words = {str: "text", int: "integer", float: "number", bool: "boolean", datetime: "time", date: "date"}
+    for kind in (annotation, *get_args(annotation)):
+        if kind in words:
+            return words[kind]
+    return "list" if get_origin(annotation) is list else "any"
+
+
+def _moment(text: str | None, zone: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid(f"{text!r} is not an instant.", place="as_of", way_out="Write 2026-01-31T12:00:00Z.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=times.zone_of(zone))).astimezone(UTC)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value)

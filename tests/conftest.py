@@ -1,0 +1,180 @@
+"""One embedded store for the whole run (a process can open only one), and the way to ask a question of a few events."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from almanac.adapters.clickhouse import ClickHouseStore
+from almanac.core.ports import Project
+from almanac.core.settings import Settings
+from almanac.core.sql import Sql
+from almanac.engine import Answer, Engine
+
+_NUMBERS = itertools.count(1)
+_COLUMNS = {"project": "String", "event": "String", "time": "DateTime64(6, 'UTC')", "id": "UUID", "distinct_id": "String"}
+
+
+def person(project: str, as_of: datetime | None) -> Sql:
+    """Whose an id is, as the running product reads it."""
+    return Sql("dictGetOrDefault('person_of', 'person', (project, person_hash), person_hash)")
+
+
+class Projects:
+    """The one thing of a catalog that questions need."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Project] = {}
+
+    def project(self, id_or_name: str) -> Project:
+        return self.by_id[id_or_name]
+
+
+class NoCache:
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    def put(self, key: str, value: bytes, *, seconds: float) -> None:
+        pass
+
+
+class World:
+    """A store with projects in it, and a clock that stands where a test wants it."""
+
+    def __init__(self, store: ClickHouseStore) -> None:
+        self.store = store
+        self.projects = Projects()
+        self.now = datetime(2026, 2, 1, tzinfo=UTC)
+        self.engine = self.build(Settings())
+
+    def build(self, settings: Settings, cache: Any = None) -> Engine:
+        return Engine(
+            self.store,
+            self.projects,  # type: ignore[arg-type]
+            cache or NoCache(),
+            settings,
+            person=person,
+            watermark=lambda project: self.now,
+            clock=lambda: self.now,
+            version="test",
+        )
+
+    def project(self, *, zone: str = "UTC", week_start: str = "monday") -> str:
+        name = f"t{next(_NUMBERS)}"
+        self.projects.by_id[name] = Project(id=name, name=name, zone=zone, week_start=week_start)
+        return name
+
+    def insert(self, project: str, events: Iterable[Mapping[str, Any]], same: Mapping[str, str] | None = None) -> None:
+        """Events as `Example` has them; also `groups`, `set_once` and `unset`. They arrive in the order of the list.
+
+        `same`: ids that are another person, as {id: person's id}.
+        """
+        rows = [self._row(project, place, event) for place, event in enumerate(events)]
+        extra = sorted({name for row in rows for name in row} - set(_COLUMNS) - {"properties", "groups"})
+        columns = {**_COLUMNS, "properties": "JSON(max_dynamic_paths = 256)", "groups": "Map(String, String)", **self._types(extra)}
+        if rows:
+            self._insert_rows(columns, rows)
+        self._insert_profiles(project, events)
+        for source, target in (same or {}).items():
+            self._run(
+                "INSERT INTO persons SELECT {p:String}, cityHash64({a:String}), cityHash64({b:String}), 1", p=project, a=source, b=target
+            )
+        if same:
+            self._run("SYSTEM RELOAD DICTIONARY person_of")
+
+    def _row(self, project: str, place: int, event: Mapping[str, Any]) -> dict[str, Any]:
+        rest = {name: value for name, value in event.items() if name not in ("person", "time", "person_properties", "set_once", "unset")}
+        distinct_id = event.get("person") or ""
+        return {**rest, "project": project, "time": _utc(event["time"]), "id": str(uuid.UUID(int=place + 1)), "distinct_id": distinct_id}
+
+    def _types(self, names: list[str]) -> dict[str, str]:
+        types = {row[0]: row[1] for row in self.store.query(Sql("DESCRIBE TABLE events")).rows}
+        return {name: re.sub(r"LowCardinality\((.*)\)", r"\1", types[name]) for name in names}
+
+    def _insert_rows(self, columns: Mapping[str, str], rows: list[dict[str, Any]]) -> None:
+        names = ", ".join(columns)
+        self._run(
+            f"INSERT INTO events ({names}, day, person_hash) "
+            f"SELECT {names}, toDate(time), if(distinct_id = '', 0, cityHash64(distinct_id)) FROM format(JSONEachRow, {{shape:String}}, {{data:String}}) "
+            "SETTINGS input_format_try_infer_dates = 0, input_format_try_infer_datetimes = 0",
+            shape=", ".join(f"{name} {kind}" for name, kind in columns.items()),
+            data="\n".join(json.dumps(row) for row in rows),
+        )
+
+    def _insert_profiles(self, project: str, events: Iterable[Mapping[str, Any]]) -> None:
+        changes = [
+            {"key": event["person"], "property": name, "op": op, "value": json.dumps(value), "time": _utc(event["time"])}
+            for event in events
+            for op, field in (("set", "person_properties"), ("set_once", "set_once"), ("unset", "unset"))
+            for name, value in dict(event.get(field) or {}).items()
+        ]
+        if changes:
+            self._run(
+                "INSERT INTO profile_changes (project, subject, key_hash, key, property, op, value, time) "
+                "SELECT {p:String}, 'person', cityHash64(key), key, property, op, value, time FROM format(JSONEachRow, {shape:String}, {data:String})",
+                p=project,
+                shape="key String, property String, op String, value String, time DateTime64(6, 'UTC')",
+                data="\n".join(json.dumps(change) for change in changes),
+            )
+
+    def _run(self, text: str, **values: Any) -> None:
+        self.store.execute(Sql(text, values))
+
+    def ask(
+        self,
+        events: Iterable[Mapping[str, Any]],
+        question: Mapping[str, Any],
+        *,
+        now: str | datetime = "2026-02-01T00:00:00+00:00",
+        zone: str = "UTC",
+        week_start: str = "monday",
+        same: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The whole answer to `question` in a fresh project that holds just these events."""
+        self.now = now if isinstance(now, datetime) else datetime.fromisoformat(now)
+        project = self.project(zone=zone, week_start=week_start)
+        self.insert(project, list(events), same)
+        return self.engine.ask(project, question)
+
+
+def _utc(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]:
+    folder: Path = tmp_path_factory.mktemp("store")
+    store = ClickHouseStore.embedded(folder)
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def world(store: ClickHouseStore) -> World:
+    return World(store)
+
+
+@pytest.fixture(scope="session")
+def answer(world: World) -> Callable[..., Answer]:
+    """`answer(events, question, now=…, zone=…)`: the whole answer."""
+    return world.ask
+
+
+@pytest.fixture(scope="session")
+def ask(world: World) -> Callable[..., list[dict[str, Any]]]:
+    """`ask(events, question, now=…, zone=…)`: the rows of the answer."""
+
+    def rows(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        return world.ask(*args, **kwargs).rows
+
+    return rows
