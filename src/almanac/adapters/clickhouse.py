@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import clickhouse_connect
+import numpy as np
+import numpy.typing as npt
 import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -150,7 +152,19 @@ class ClickHouseStore:
                 for block in stream:
                     yield Result(columns=columns, rows=[tuple(row) for row in block])
 
+    def integers(self, statement: Sql) -> Iterator[npt.NDArray[np.uint64]]:
+        """See `EventStore.integers`."""
+        with self._readers.client() as client, _translated(), client.query_np_stream(statement.text, dict(statement.values)) as stream:
+            for block in stream:
+                yield block.reshape(-1).astype(np.uint64, copy=False)
+
     # ------------------------------------------------------------- changing
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, token: str = "") -> None:
+        """See `EventStore.insert`."""
+        settings = {"insert_deduplication_token": token} if token else {}
+        with self._writers.client() as client, _translated():
+            client.insert(table, rows, column_names=list(columns), settings=settings)
 
     def execute(self, statement: Sql, *, token: str = "", settings: dict[str, Any] | None = None) -> None:
         """See `EventStore.execute`."""

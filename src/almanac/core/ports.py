@@ -12,6 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from almanac.core.event import Event
 from almanac.core.sql import Sql
 
@@ -137,6 +140,14 @@ class EventStore(Protocol):
 
     def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:
         """Like `query`, a block of rows at a time, in constant memory. Read it to the end or close it."""
+        ...
+
+    def integers(self, statement: Sql) -> Iterator[npt.NDArray[np.uint64]]:
+        """The one UInt64 column of a statement, a block at a time."""
+        ...
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, token: str = "") -> None:
+        """Rows made in Python, into a table of ours. `token` as in `execute`."""
         ...
 
     def execute(self, statement: Sql, *, token: str = "", settings: dict[str, Any] | None = None) -> None:

@@ -34,6 +34,11 @@ def sql(text: LiteralString, /, values: Mapping[str, Any] | None = None, **piece
 
     A `$piece` without fragment, a fragment without `$piece`, and one name with two values are programming errors (`ValueError`).
     """
+    return fill(text, values, pieces)
+
+
+def fill(text: str, values: Mapping[str, Any] | None, pieces: Mapping[str, Sql]) -> Sql:
+    """As `sql`, for text from this package's own .sql files."""
     gathered: dict[str, Any] = dict(values or {})
     used: set[str] = set()
 

@@ -1,0 +1,210 @@
+"""One batch of the load: parsed once into a table in memory, then inserted from there, statement by statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import structlog
+
+from almanac.core.errors import AlmanacError, Code
+from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, dead_letter
+from almanac.core.ports import EventStore, Limits, Segment
+from almanac.core.settings import Settings
+from almanac.core.sql import Sql
+from almanac.ingest.agents import Places, agent_of
+from almanac.ingest.channels import channel
+from almanac.ingest.seen import Seen
+from almanac.ingest.statements import statement
+
+log = structlog.get_logger(__name__)
+
+# What the JSON column does not keep to the letter: nulls, empty objects and arrays, numbers of 17 digits and more or with exponents, NUL.
+_INEXACT: Final = r"null|\{\}|\[\]|\d{17}|\d[eE][+-]?\d|\\u0000"
+_MOST_AGENTS: Final = 20_000
+_MOST_PLACES: Final = 200_000
+_LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
+_CHANNEL: Final = channel(Sql("source"), Sql("medium"), Sql("campaign"), Sql("other_host"), Sql("web_url"))
+
+STAGING: Final = (
+    "CREATE DATABASE IF NOT EXISTS staging ENGINE = Memory",
+    f"CREATE TABLE IF NOT EXISTS staging.lines ({', '.join(f'{name} {kind}' for name, kind in LOG_COLUMNS.items())},"
+    " row UInt64, key UInt128, hour DateTime('UTC')) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS staging.known (key UInt128) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS staging.agents (text String, browser String, browser_version String, os String, os_version String,"
+    " device String, is_bot Bool) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS staging.places (address String, country String, region String, city String) ENGINE = Memory",
+)
+
+
+class Batch:
+    """Loads `segments` under the number `number`. `load` may be called again after a crash, with the same number and segments."""
+
+    def __init__(
+        self,
+        number: int,
+        segments: Sequence[Segment],
+        store: EventStore,
+        settings: Settings,
+        seen: Seen,
+        places: Places | None,
+        folder: Path,
+    ) -> None:
+        self.number = number
+        self.stored = self.duplicates = self.rejected = 0
+        self._segments = segments
+        self._paths = [segment.path for segment in segments]
+        self._store = store
+        self._settings = settings
+        self._seen = seen
+        self._places = places
+        self._folder = folder
+        self._fresh = Sql("1")
+        self._once = Sql("")
+
+    def load(self) -> None:
+        """All of it: stage, leave out what is known, enrich, insert, account."""
+        self._empty()
+        try:
+            self._stage()
+            self._find_known()
+            self._describe()
+            try:
+                self._insert("events")
+            except AlmanacError as error:
+                if error.code is not Code.INVALID:
+                    raise
+                self._isolate()
+                self._insert("events")
+            self._insert("message_ids")
+            rare = self._store.query(self._statement("rare")).rows[0]
+            for name, count in zip(("dead_letters", "edges", "profiles"), rare, strict=True):
+                if count:
+                    self._insert(name)
+            self._insert("names")
+            self._insert("hours")
+            self._account()
+        finally:
+            self._empty()
+
+    def _empty(self) -> None:
+        for table in ("lines", "known"):
+            self._store.execute(Sql(f"TRUNCATE TABLE staging.{table}"))
+
+    def _statement(self, name: str, values: Mapping[str, object] | None = None) -> Sql:
+        bound = {"batch": self.number, "skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT, **(values or {})}
+        return statement("load.sql", name, bound, fresh=self._fresh, once=self._once, channel=_CHANNEL)
+
+    def _insert(self, name: str) -> None:
+        settings = {"max_partitions_per_insert_block": 0, "max_threads": 2}
+        self._store.execute(self._statement(name), token=f"{self.number}:{name}", settings=settings)
+
+    def _stage(self) -> None:
+        try:
+            self._store.execute(statement("load.sql", "stage", source=self._store.load_source(self._paths)))
+        except AlmanacError as error:
+            if error.code is not Code.INVALID:
+                raise
+            log.warning("a batch has lines that cannot be read; they become dead letters", error=str(error.__cause__)[:300])
+            self._empty()
+            mended = self._mend()
+            self._store.execute(statement("load.sql", "stage", source=self._store.load_source([mended])))
+            mended.unlink()
+
+    def _mend(self) -> Path:
+        """A copy of the batch in which each line that is no event is a dead letter."""
+        mended = self._folder / f"mended-{self.number}.log"
+        with mended.open("wb") as out:
+            for path in self._paths:
+                received_us = int(path.stat().st_mtime * 1e6)
+                with path.open("rb") as lines:
+                    for line in lines:
+                        out.write(LINE_ENCODER.encode(_readable(line, received_us)) + b"\n")
+        return mended
+
+    def _find_known(self) -> None:
+        """Leaves out what another batch brought already, and all but the first of what this one brings twice."""
+        blocks = list(self._store.integers(self._statement("keys")))
+        keys = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.uint64)
+        unique = np.unique(keys)
+        if len(unique) < len(keys):
+            self._once = Sql("LIMIT 1 BY key")
+        suspects = self._seen.suspects(unique)
+        if len(suspects):
+            self._store.execute(self._statement("known", {"suspects": [int(key) for key in suspects]}))
+            if self._store.query(Sql("SELECT count() FROM staging.known")).rows[0][0]:
+                self._fresh = Sql("key NOT IN (SELECT key FROM staging.known)")
+        self._seen.add(unique)
+
+    def _describe(self) -> None:
+        """Looks up what the engine cannot: user agents, and addresses when there is a geo file."""
+        agents = self._new("agents", _MOST_AGENTS)
+        if agents:
+            found = [agent_of(text) for text in agents]
+            rows = [
+                (text, a.browser, a.browser_version, a.os, a.os_version, a.device, a.is_bot) for text, a in zip(agents, found, strict=True)
+            ]
+            columns = ("text", "browser", "browser_version", "os", "os_version", "device", "is_bot")
+            self._store.insert("staging.agents", columns, rows)
+        if self._places is not None:
+            addresses = self._new("places", _MOST_PLACES)
+            if addresses:
+                where = [self._places.find(address) for address in addresses]
+                places = [(address, place.country, place.region, place.city) for address, place in zip(addresses, where, strict=True)]
+                self._store.insert("staging.places", ("address", "country", "region", "city"), places)
+
+    def _new(self, table: str, most: int) -> list[str]:
+        """Values of this batch that the table lacks. A full table is emptied first: random values must not fill the memory."""
+        if self._store.query(Sql(f"SELECT count() FROM staging.{table}")).rows[0][0] > most:
+            self._store.execute(Sql(f"TRUNCATE TABLE staging.{table}"))
+        return [str(row[0]) for row in self._store.query(self._statement(table), limits=_LIMITS).rows]
+
+    def _isolate(self) -> None:
+        """Halves until each event that the engine refuses is alone, and makes it a dead letter."""
+        ranges = [(0, int(self._store.query(Sql("SELECT max(row) FROM staging.lines")).rows[0][0]))]
+        while ranges:
+            low, high = ranges.pop()
+            try:
+                self._store.execute(self._statement("try", {"low": low, "high": high}))
+            except AlmanacError as error:
+                if error.code is not Code.INVALID:
+                    raise
+                if low == high:
+                    log.warning("the store refuses an event; it becomes a dead letter", error=str(error.__cause__)[:300])
+                    self._store.execute(self._statement("condemn", {"row": low, "detail": error.message}), settings={"mutations_sync": 1})
+                else:
+                    middle = (low + high) // 2
+                    ranges += [(low, middle), (middle + 1, high)]
+
+    def _account(self) -> None:
+        """Writes the ledger: what the collectors counted beside what the store took."""
+        accepted: dict[tuple[str, int], int] = {}
+        for segment in self._segments:
+            for tally in segment.tallies:
+                accepted[tally.project, tally.hour] = accepted.get((tally.project, tally.hour), 0) + tally.accepted
+        outcome: dict[tuple[str, int], tuple[int, int, int]] = {}
+        for project, hour, lines, new_keys, rejected in self._store.query(self._statement("outcome"), limits=_LIMITS).rows:
+            at = int(hour.replace(tzinfo=UTC).timestamp())
+            outcome[str(project), at] = (int(new_keys) - int(rejected), int(lines) - int(new_keys), int(rejected))
+        rows = [
+            (project, hour, self.number, accepted.get((project, hour), 0), *outcome.get((project, hour), (0, 0, 0)))
+            for project, hour in sorted(accepted.keys() | outcome.keys())
+        ]
+        columns = ("project", "hour", "batch", "accepted", "stored", "duplicate", "rejected")
+        self._store.insert("ledger", columns, rows, token=f"{self.number}:ledger")
+        self.stored = sum(row[4] for row in rows)
+        self.duplicates = sum(row[5] for row in rows)
+        self.rejected = sum(row[6] for row in rows)
+
+
+def _readable(line: bytes, received_us: int) -> Event:
+    try:
+        return LINE_DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        text = line.decode("utf-8", "backslashreplace").rstrip("\n")
+        letter = DeadLetter("parse", "unreadable_line", f"A line of the log is no event: {error}.", text)
+        return dead_letter("", received_us, letter, "native")

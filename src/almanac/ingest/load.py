@@ -1,0 +1,222 @@
+"""The load: from sealed pieces of the log to the events table, each event exactly once.
+
+A batch is a few sealed segments. Its composition is written down (the plan) before the first insert, every insert carries the batch's
+token, and the plan goes away last: whatever dies in between, the same batch is made again and changes nothing that was already made.
+Each batch is parsed once into a table in memory; everything else reads that table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from almanac.core.ports import EventLogReader, EventStore, Segment
+from almanac.core.settings import Settings
+from almanac.core.sql import Sql
+from almanac.ingest.agents import Places
+from almanac.ingest.batch import STAGING, Batch
+from almanac.ingest.seen import Seen
+from almanac.ingest.statements import statement
+
+log = structlog.get_logger(__name__)
+
+_CATALOG_EVERY: Final = 10.0  # seconds
+_LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trouble
+
+
+@dataclass
+class State:
+    """What the load is doing, for /health, /metrics and the ledger."""
+
+    batches: int = 0
+    events: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    seconds: float = 0.0  # spent loading
+    last_seconds: float = 0.0
+    last_error: str = ""
+    failing_since: datetime | None = None
+    tries: int = 0
+
+
+class Loader:
+    """Takes batches one after another. `run_once` may be called from one thread only; `start` runs it in a thread of its own."""
+
+    def __init__(
+        self,
+        reader: EventLogReader,
+        store: EventStore,
+        settings: Settings,
+        *,
+        places: Places | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._settings = settings
+        self._places = places
+        self._clock = clock
+        self._after = after
+        self._plan_file = settings.data / "load" / "plan.json"
+        self._seen: Seen | None = None
+        self._last_batch = 0
+        self._cataloged = 0.0
+        self._cataloged_until = 0
+        self._kept_day: date | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.progress = State()
+
+    # ---------------------------------------------------------------- running
+
+    def start(self) -> None:
+        """Loads for as long as the process lives or until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """Ends after the batch under way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def drain(self) -> None:
+        """Loads until nothing sealed is left."""
+        while self.run_once():
+            pass
+        self._catalog_properties(force=True)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stop.is_set():
+            try:
+                worked = self.run_once()
+                pause = 0.0 if worked else 0.05
+            except Exception as error:
+                # Whatever it is, the log still holds the events: say so, wait, try again, for ever.
+                pause = self._failed(error)
+            self._stop.wait(pause)
+
+    def _failed(self, error: Exception) -> float:
+        state = self.progress
+        state.tries += 1
+        state.failing_since = state.failing_since or self._clock()
+        cause = error.__cause__ or error
+        state.last_error = f"{type(cause).__name__}: {cause}"[:500]
+        log.error("load failed, will be tried again", error=state.last_error, tries=state.tries)
+        return min(_LONGEST_PAUSE, 0.2 * 2.0 ** min(state.tries, 10))
+
+    def run_once(self) -> bool:
+        """Loads one batch, if there is one. Errors mean that it is to be called again; nothing is lost or doubled by them."""
+        if self._seen is None:
+            self._begin()
+        planned = self._planned()
+        if planned is None:
+            segments = self._reader.sealed(self._settings.batch_size)
+            if not segments:
+                self._catalog_properties()
+                return False
+            planned = (max(self._last_batch + 1, time.time_ns() // 1000), segments)
+            self._write_plan(*planned)
+        number, segments = planned
+        began = time.perf_counter()
+        batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent)
+        if segments:
+            batch.load()
+        self._reader.done(segments)
+        self._plan_file.unlink(missing_ok=True)
+        self._last_batch = number
+        state = self.progress
+        state.batches += 1
+        state.events += batch.stored
+        state.duplicates += batch.duplicates
+        state.rejected += batch.rejected
+        state.last_seconds = time.perf_counter() - began
+        state.seconds += state.last_seconds
+        state.last_error, state.failing_since, state.tries = "", None, 0
+        self._after()
+        self._catalog_properties()
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """For /health and /metrics."""
+        lag = self._reader.lag()
+        state = self.progress
+        parts = self._store.query(Sql("SELECT count() FROM system.parts WHERE active AND database = 'default' AND table = 'events'")).rows[
+            0
+        ][0]
+        return {
+            "running": self._thread is not None and self._thread.is_alive(),
+            "batches": state.batches,
+            "events": state.events,
+            "duplicates": state.duplicates,
+            "rejected": state.rejected,
+            "seconds": round(state.seconds, 3),
+            "last_seconds": round(state.last_seconds, 3),
+            "last_error": state.last_error,
+            "failing_since": state.failing_since.isoformat() if state.failing_since else None,
+            "tries": state.tries,
+            "lag_seconds": lag.seconds,
+            "lag_events": lag.events,
+            "lag_bytes": lag.bytes,
+            "parts": int(parts),
+            "remembered_bytes": self._seen.bytes if self._seen else 0,
+        }
+
+    # ------------------------------------------------------------------- plan
+
+    def _begin(self) -> None:
+        for text in STAGING:
+            self._store.execute(Sql(text))
+        self._last_batch = int(self._store.query(Sql("SELECT max(batch) FROM ledger")).rows[0][0])
+        seen = Seen()
+        for keys in self._store.integers(Sql("SELECT toUInt64(bitAnd(key, 18446744073709551615)) FROM message_ids")):
+            seen.add(keys)
+        self._seen = seen
+
+    def _planned(self) -> tuple[int, list[Segment]] | None:
+        try:
+            plan = json.loads(self._plan_file.read_text())
+        except FileNotFoundError:
+            return None
+        return int(plan["batch"]), self._reader.find(plan["segments"])
+
+    def _write_plan(self, batch: int, segments: Sequence[Segment]) -> None:
+        self._plan_file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._plan_file.with_suffix(".new")
+        with fresh.open("w") as file:
+            file.write(json.dumps({"batch": batch, "segments": [segment.name for segment in segments]}))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._plan_file)
+
+    # ------------------------------------------------------------- house-keeping
+
+    def _catalog_properties(self, *, force: bool = False) -> None:
+        """Every few seconds: names and types of the properties of new events, and ids that may be forgotten."""
+        if not force and time.monotonic() - self._cataloged < _CATALOG_EVERY:
+            return
+        self._cataloged = time.monotonic()
+        until = int(self._store.query(Sql("SELECT toUnixTimestamp64Micro(max(time_received)) FROM events")).rows[0][0])
+        if until > self._cataloged_until:
+            since = self._cataloged_until or until - 600_000_000
+            self._store.execute(statement("load.sql", "properties", {"since": since, "until": until}), settings={"max_threads": 1})
+            self._cataloged_until = until
+        today = self._clock().date()
+        if self._kept_day != today:
+            self._forget(today)
+            self._kept_day = today
+
+    def _forget(self, today: date) -> None:
+        oldest = today - timedelta(days=self._settings.dedup_days)
+        for (day,) in self._store.query(Sql("SELECT DISTINCT day FROM message_ids WHERE day < {oldest:Date}", {"oldest": oldest})).rows:
+            self._store.execute(Sql("ALTER TABLE message_ids DROP PARTITION {day:String}", {"day": str(day)}))

@@ -1,0 +1,300 @@
+-- The statements of one batch. Holes: $source (the log lines), $fresh (not known from another batch), $once (the first of each message id
+-- within this batch; nothing where all are different), $channel. The tables of `staging` live in memory and hold one batch.
+
+-- name: stage
+-- Log lines as they are, with what identifies them. The text of nested JSON stays text until the insert: parsing it here would cost the
+-- same, and a line that the JSON column refuses would take the whole batch with it.
+INSERT INTO staging.lines
+SELECT
+    *,
+    rowNumberInAllBlocks()                                             AS row,
+    reinterpretAsUInt128(sipHash128(project, event_id))                AS key,
+    toStartOfHour(fromUnixTimestamp64Micro(received_us, 'UTC'))        AS hour
+FROM $source
+
+-- name: keys
+SELECT toUInt64(bitAnd(key, 18446744073709551615)) AS key FROM staging.lines
+
+-- name: known
+-- Which of the suspects are really there, from another batch: exactly, by the full key. A batch that is loaded again after a crash may have
+-- left its own ids already.
+INSERT INTO staging.known
+SELECT DISTINCT key
+FROM message_ids
+WHERE key IN (SELECT key FROM staging.lines WHERE toUInt64(bitAnd(key, 18446744073709551615)) IN ({suspects:Array(UInt64)}))
+    AND batch != {batch:UInt64}
+
+-- name: agents
+SELECT DISTINCT user_agent
+FROM staging.lines
+WHERE user_agent != '' AND NOT is_server AND user_agent NOT IN (SELECT text FROM staging.agents)
+
+-- name: places
+SELECT DISTINCT ip
+FROM staging.lines
+WHERE ip != '' AND NOT is_server AND ip NOT IN (SELECT address FROM staging.places)
+
+-- name: events
+-- The insert itself: parse, clean, enrich, route. Text comparisons on what is rare come first, so that the usual row pays little.
+INSERT INTO events
+(
+    project, event, day, person_hash, time, id, id_text, kind, distinct_id, user_id, anonymous_id, device_id, session_id, window_id,
+    time_client, time_sent, time_received, time_origin, properties, properties_exact, groups, url, host, path, title, screen, referrer,
+    referrer_host, utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, ip, country, region, city, user_agent, browser,
+    browser_version, os, os_version, device, is_bot, library, library_version, protocol, is_server, context, flags, rest, revenue, currency
+)
+WITH
+    fromUnixTimestamp64Micro(received_us, 'UTC') AS received,
+    parseDateTime64BestEffortOrNull(client_time, 6, 'UTC') AS client_parsed,
+    -- Beyond these bounds a client time is a mistake, and a day of it would not fit the Date type.
+    if(client_parsed BETWEEN toDateTime64('1971-01-01', 6, 'UTC') AND toDateTime64('2100-01-01', 6, 'UTC'), client_parsed, NULL) AS client,
+    parseDateTime64BestEffortOrNull(sent_time, 6, 'UTC') AS sent,
+    multiIf(
+        client IS NULL, 'received',
+        keep_time OR sent IS NULL OR abs(dateDiff('microsecond', sent, received)) <= {skew_us:Int64}, 'client',
+        'corrected'
+    ) AS origin,
+    multiIf(
+        origin = 'received', received,
+        origin = 'client', assumeNotNull(client),
+        -- Its clock is off by (received - sent): shift the event by as much.
+        received - toIntervalMicrosecond(dateDiff('microsecond', assumeNotNull(client), assumeNotNull(sent)))
+    ) AS moved,
+    least(greatest(moved, toDateTime64('1971-01-01', 6, 'UTC')), toDateTime64('2100-01-01', 6, 'UTC')) AS happened,
+    toUUIDOrDefault(event_id, toUUID('00000000-0000-0000-0000-000000000000')) AS uuid_given,
+    toString(uuid_given) = event_id AS is_uuid,
+    if(protocol(url) IN ('http', 'https'), url, '') AS web_url,
+    if(is_server, '', user_agent) AS agent,
+    lower(domainWithoutWWW(referrer)) AS from_host,
+    lower(domainWithoutWWW(web_url)) AS own_host,
+    if(from_host = own_host, '', from_host) AS other_host
+SELECT
+    project,
+    name,
+    toDate(happened),
+    if(distinct_id = '', 0, cityHash64(distinct_id)),
+    happened,
+    if(is_uuid, uuid_given, reinterpretAsUUID(key)),
+    if(is_uuid, '', event_id),
+    kind,
+    distinct_id,
+    if(user_id = distinct_id, '', user_id),
+    if(anonymous_id = distinct_id, '', anonymous_id),
+    if(device_id = distinct_id, '', device_id),
+    session_id,
+    window_id,
+    client,
+    sent,
+    received,
+    origin,
+    properties,
+    -- The JSON column drops nulls and empty objects, reads 2^70 as a float and the like; then the text is kept as well.
+    if(match(properties, {inexact:String}), properties, ''),
+    if(groups = '{}', map(), JSONExtract(groups, 'Map(String, String)')),
+    url,
+    own_host,
+    if(web_url = '', '', path(web_url)),
+    title,
+    screen,
+    referrer,
+    other_host,
+    decodeURLFormComponent(extractURLParameter(web_url, 'utm_source')) AS source,
+    decodeURLFormComponent(extractURLParameter(web_url, 'utm_medium')) AS medium,
+    decodeURLFormComponent(extractURLParameter(web_url, 'utm_campaign')) AS campaign,
+    decodeURLFormComponent(extractURLParameter(web_url, 'utm_term')),
+    decodeURLFormComponent(extractURLParameter(web_url, 'utm_content')),
+    $channel,
+    ip,
+    place.country,
+    place.region,
+    place.city,
+    user_agent,
+    agents.browser,
+    agents.browser_version,
+    agents.os,
+    agents.os_version,
+    agents.device,
+    agents.is_bot,
+    library,
+    library_version,
+    protocol,
+    is_server,
+    context,
+    flags,
+    multiIf(
+        client_time = '' OR client IS NOT NULL, rest,
+        rest = '{}', concat('{"client_time":', toJSONString(client_time), '}'),
+        concat('{"client_time":', toJSONString(client_time), ',', substring(rest, 2))
+    ),
+    if(multiSearchAny(properties, ['"revenue"', '"total"', '"value"']),
+        coalesce(
+            JSONExtract(properties, 'revenue', 'Nullable(Float64)'),
+            JSONExtract(properties, 'total', 'Nullable(Float64)'),
+            JSONExtract(properties, 'value', 'Nullable(Float64)')
+        ),
+        NULL
+    ),
+    if(position(properties, '"currency"') > 0, JSONExtractString(properties, 'currency'), '')
+FROM
+(
+    SELECT *
+    FROM staging.lines
+    WHERE kind != 'dead_letter' AND $fresh
+    $once
+) AS staged
+LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
+LEFT ANY JOIN staging.places AS place ON place.address = staged.ip
+
+-- name: message_ids
+INSERT INTO message_ids (key, project, batch, day)
+SELECT key, project, {batch:UInt64}, toDate(fromUnixTimestamp64Micro(received_us, 'UTC'))
+FROM staging.lines
+WHERE $fresh
+$once
+
+-- name: dead_letters
+INSERT INTO dead_letters (project, id, version, state, received, stage, reason, detail, original, protocol)
+SELECT
+    project,
+    event_id,
+    {batch:UInt64},
+    'waiting',
+    fromUnixTimestamp64Micro(received_us, 'UTC'),
+    JSONExtractString(rest, 'stage'),
+    JSONExtractString(rest, 'reason'),
+    JSONExtractString(rest, 'detail'),
+    JSONExtractString(rest, 'original'),
+    protocol
+FROM staging.lines
+WHERE kind = 'dead_letter' AND $fresh
+$once
+
+-- name: edges
+INSERT INTO identity_edges (project, id, ordinal, source, target, how, at, batch)
+SELECT
+    project,
+    reinterpretAsUUID(key),
+    ordinal,
+    JSONExtractString(edge, 1),
+    JSONExtractString(edge, 2),
+    JSONExtractString(edge, 3),
+    fromUnixTimestamp64Micro(received_us, 'UTC'),
+    {batch:UInt64}
+FROM
+(
+    SELECT *
+    FROM staging.lines
+    WHERE merges != '[]' AND kind != 'dead_letter' AND $fresh
+    $once
+)
+ARRAY JOIN
+    JSONExtractArrayRaw(merges) AS edge,
+    arrayEnumerate(JSONExtractArrayRaw(merges)) AS ordinal
+
+-- name: profiles
+INSERT INTO profile_changes (project, subject, key_hash, key, property, op, value, time)
+WITH
+    fromUnixTimestamp64Micro(received_us, 'UTC') AS received,
+    parseDateTime64BestEffortOrNull(client_time, 6, 'UTC') AS client
+SELECT
+    project,
+    subject,
+    cityHash64(owner),
+    owner,
+    tupleElement(change, 1),
+    tupleElement(change, 2),
+    tupleElement(change, 3),
+    -- A change counts from when it happened; a clock that runs ahead must not win for ever.
+    if(client IS NULL OR client > received, received, client)
+FROM
+(
+    SELECT
+        *,
+        if(from_group, JSONExtractString(group_profile, 'type'), 'person')          AS subject,
+        if(from_group, JSONExtractString(group_profile, 'key'), distinct_id)        AS owner,
+        if(from_group, group_profile, profile)                                      AS document
+    FROM
+    (
+        SELECT *
+        FROM staging.lines
+        WHERE (profile != '{}' OR group_profile != '{}') AND kind != 'dead_letter' AND $fresh
+        $once
+    )
+    ARRAY JOIN arrayFilter(side -> if(side, group_profile != '{}', profile != '{}'), [false, true]) AS from_group
+)
+ARRAY JOIN arrayConcat(
+    arrayMap(pair -> (pair.1, 'set', pair.2), JSONExtractKeysAndValuesRaw(document, 'set')),
+    arrayMap(pair -> (pair.1, 'set_once', pair.2), JSONExtractKeysAndValuesRaw(document, 'set_once')),
+    arrayMap(name -> (name, 'unset', 'null'), JSONExtract(document, 'unset', 'Array(String)'))
+) AS change
+WHERE owner != ''
+
+-- name: rare
+-- What this batch holds besides plain events, so that statements with nothing to do are left out.
+SELECT
+    countIf(kind = 'dead_letter'),
+    countIf(merges != '[]'),
+    countIf(profile != '{}' OR group_profile != '{}')
+FROM staging.lines
+
+-- name: names
+INSERT INTO event_names (project, event, first_seen, last_seen, count)
+SELECT project, name, min(received), max(received), count()
+FROM
+(
+    SELECT project, name, fromUnixTimestamp64Micro(received_us, 'UTC') AS received
+    FROM staging.lines
+    WHERE kind != 'dead_letter' AND $fresh
+    $once
+)
+GROUP BY project, name
+
+-- name: hours
+INSERT INTO events_per_hour (project, event, hour, count)
+SELECT project, name, hour, count()
+FROM
+(
+    SELECT project, name, hour
+    FROM staging.lines
+    WHERE kind != 'dead_letter' AND $fresh
+    $once
+)
+GROUP BY project, name, hour
+
+-- name: outcome
+-- Counted from the rows themselves, not from what the collectors said.
+SELECT
+    project,
+    hour,
+    count()                                       AS lines,
+    uniqExactIf(key, $fresh)                      AS new_keys,
+    uniqExactIf(key, kind = 'dead_letter' AND $fresh) AS rejected
+FROM staging.lines
+GROUP BY project, hour
+
+-- name: try
+-- Everything that could fail in the insert, without inserting.
+INSERT INTO FUNCTION null('properties JSON(max_dynamic_paths = 256)')
+SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UInt64}
+
+-- name: condemn
+ALTER TABLE staging.lines
+    UPDATE
+        kind = 'dead_letter',
+        rest = concat(
+            '{"stage":"insert","reason":"engine","detail":', toJSONString({detail:String}), ',"original":', toJSONString(properties), '}'
+        )
+    WHERE row = {row:UInt64}
+
+-- name: properties
+-- The catalog of properties, exactly, from the events that came since the last time.
+INSERT INTO event_properties (project, event, property, type, last_seen)
+SELECT project, event, path, arrayJoin(types), seen
+FROM
+(
+    SELECT project, event, max(time_received) AS seen, distinctJSONPathsAndTypes(properties) AS found
+    FROM events
+    WHERE time_received > fromUnixTimestamp64Micro({since:Int64}, 'UTC') AND time_received <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')
+    GROUP BY project, event
+)
+ARRAY JOIN mapKeys(found) AS path, mapValues(found) AS types
