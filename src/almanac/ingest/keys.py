@@ -1,0 +1,102 @@
+"""Whose write key this is, without asking the catalog for each request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from almanac.core.errors import AlmanacError, Code, denied, unavailable
+from almanac.core.ports import Catalog, Key
+from almanac.ingest.limits import Bucket
+
+KNOWN_SECONDS: Final = 2.0  # how long a changed quota or a withdrawn key may go unnoticed
+UNKNOWN_SECONDS: Final = 2.0  # how long a wrong key is remembered as wrong once too many wrong keys come
+UNKNOWN_RATE: Final = 50.0  # look-ups per second that unknown keys may cause
+LONGEST_KEY: Final = 256
+MOST_KEYS: Final = 10_000
+
+_WAY_OUT: Final = "Send the write key of a project; `almanac project create` prints it."
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a write key allows. `quota` in events per second, 0: none of its own."""
+
+    project: str
+    quota: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    key: Key
+    grant: Grant
+    until: float
+
+
+class KeyRing:
+    """Write keys and their projects. A key is asked for at once when it is new, so that one made a moment ago works; a flood of
+    wrong keys reaches the catalog only so many times per second. While the catalog is out of reach, known keys go on working."""
+
+    def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.monotonic) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._wrong: dict[str, float] = {}
+        self._questions = Bucket(UNKNOWN_RATE, UNKNOWN_RATE * 4, clock())
+
+    def grant(self, secret: str) -> Grant:
+        """What `secret` allows. Raises `denied`: 401 without a key or for a wrong one, 403 for a key that reads or administrates."""
+        now = self._clock()
+        known = self._known.get(secret)
+        if known is None or known.until < now:
+            known = self._ask(secret, known, now)
+        if known.key.role != "write":
+            raise denied(f"This is a key of role {known.key.role}; it cannot send events.", way_out=_WAY_OUT, status=403)
+        return known.grant
+
+    def _ask(self, secret: str, stale: _Known | None, now: float) -> _Known:
+        if not secret:
+            raise denied("There is no write key in the request.", way_out=_WAY_OUT)
+        if len(secret) > LONGEST_KEY:
+            raise denied("The write key is not known.", way_out=_WAY_OUT)
+        if stale is None and not self._questions.take(now):
+            if self._wrong.get(secret, 0.0) > now:
+                raise denied("The write key is not known.", way_out=_WAY_OUT)
+            raise unavailable("Too many unknown write keys are being sent; this one was not looked up.", way_out="Come back in a moment.")
+        try:
+            found = self._look_up(secret)
+        except AlmanacError as error:
+            if stale is None or error.code is not Code.UNAVAILABLE:
+                raise
+            found = stale.key, stale.grant
+        if found is None:
+            self._known.pop(secret, None)
+            _remember(self._wrong, secret, now + UNKNOWN_SECONDS)
+            raise denied("The write key is not known.", way_out=_WAY_OUT)
+        known = _Known(*found, now + KNOWN_SECONDS)
+        _remember(self._known, secret, known)
+        return known
+
+    def _look_up(self, secret: str) -> tuple[Key, Grant] | None:
+        key = self._catalog.find_key(secret)
+        if key is None:
+            return None
+        if key.role != "write":
+            return key, Grant(key.project, 0)
+        try:
+            return key, Grant(key.project, self._catalog.project(key.project).quota)
+        except AlmanacError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            return None
+
+
+T = TypeVar("T")
+
+
+def _remember(into: dict[str, T], secret: str, value: T) -> None:
+    if len(into) >= MOST_KEYS:
+        into.clear()
+    into[secret] = value

@@ -1,0 +1,165 @@
+"""Reading messages: strictly and fast where they look as documented, tolerantly and without loss where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from almanac.core.event import EMPTY, Raw, derived_id
+from almanac.ingest.body import depth
+from almanac.ingest.call import Call
+
+LONGEST_ID: Final = 200
+
+Fields = dict[str, Raw]
+_FIELDS: Final = msgspec.json.Decoder(Fields)
+_LIST: Final = msgspec.json.Decoder(list[Raw])
+_TEXT: Final = msgspec.json.Decoder(str)
+_ENCODE: Final = msgspec.json.encode
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class UnfitError(Exception):
+    """This message cannot become an event. `reason`: a short stable word; `detail`: a sentence for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def fields_of(raw: Raw | bytes) -> Fields | None:
+    """The members of a JSON object, each as raw JSON; None when it is no object."""
+    try:
+        return _FIELDS.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def items_of(raw: Raw | bytes) -> list[Raw] | None:
+    """The elements of a JSON list, each as raw JSON; None when it is no list."""
+    try:
+        return _LIST.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def text_of(raw: Raw | None) -> str:
+    """A JSON value as text: a text is itself, null is "", anything else stays as it is written."""
+    if raw is None:
+        return ""
+    written = bytes(raw)
+    if written[:1] == b'"':
+        return _TEXT.decode(written)
+    return "" if written == b"null" else written.decode("utf-8", "replace")
+
+
+def true_of(raw: Raw | None) -> bool:
+    """Whether a JSON value means yes: true, "true", 1, "1"."""
+    return text_of(raw).lower() in ("true", "1")
+
+
+def is_empty(raw: Raw) -> bool:
+    """Whether it is absent, null, or an object or a list without anything in it."""
+    return len(raw) < 5 and bytes(raw).translate(None, b" \t") in (b"", b"{}", b"null", b"[]", b'""')
+
+
+class Shape(Generic[S]):
+    """A message's documented form, as a msgspec Struct whose members are texts, truth values or raw JSON.
+
+    `strict` is the decoder for messages of that form. `read` takes any object: what should be a text becomes one, and unknown members are
+    handed back beside it.
+    """
+
+    def __init__(self, form: type[S]) -> None:
+        self.strict = msgspec.json.Decoder(form)
+        self._form = form
+        self._names = {item.encode_name: (item.name, _converter(item.type)) for item in msgspec.structs.fields(form)}
+
+    def read(self, fields: Fields) -> tuple[S, Fields]:
+        """The message, and its members that the form does not know."""
+        known: dict[str, Any] = {}
+        unknown: Fields = {}
+        for name, value in fields.items():
+            if name in self._names:
+                attribute, convert = self._names[name]
+                known[attribute] = convert(value)
+            else:
+                unknown[name] = value
+        return self._form(**known), unknown
+
+    def lenient(self, raw: Raw) -> S:
+        """The message as far as it can be read: all of it in its documented form, else member by member, else nothing of it."""
+        try:
+            return self.strict.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            fields = fields_of(raw) or {}
+            return self.read(fields)[0]
+
+
+def _converter(type_: Any) -> Callable[[Raw], Any]:
+    if type_ is Raw:
+        return lambda value: value
+    return true_of if bool in (type_, *getattr(type_, "__args__", ())) else text_of
+
+
+def messages(call: Call, items: Iterable[Raw]) -> Iterator[tuple[int, Raw, Fields]]:
+    """The objects among `items` that are within the limits, with their place. The others become dead letters."""
+    most, largest = call.settings.batch_limit, call.settings.event_limit
+    for index, raw in enumerate(items):
+        if index >= most:
+            call.reject(index, "over_batch_limit", f"There are more than {most} events in the request.", bytes(raw))
+        elif len(raw) > largest:
+            call.reject(index, "too_large", f"It is larger than {largest} bytes.", bytes(raw))
+        elif (fields := fields_of(raw)) is None:
+            call.reject(index, "not_an_object", "It is not a JSON object.", bytes(raw))
+        else:
+            yield index, raw, fields
+
+
+def checked(raw: Raw, limit: int) -> bool:
+    """Whether it is a JSON object. Raises `UnfitError` when it nests deeper than `limit`."""
+    written = bytes(raw)
+    if len(written) > 2 * limit and written.count(b"{") + written.count(b"[") > limit and depth(written) > limit:
+        raise UnfitError("too_deep", f"It nests deeper than {limit} levels.")
+    return written[:1] == b"{"
+
+
+def message_id(sent: str | None, content: Callable[[], bytes], *, timed: bool, call: Call, index: int) -> str:
+    """The sender's id of a message, or one derived from its content.
+
+    A sender who gives neither an id nor a time means each call as an event of its own, even with the same content; so the moment of receipt
+    and the place in the request belong to the derived id then.
+    """
+    if sent:
+        if len(sent) <= LONGEST_ID and sent[0] not in "{[":
+            return sent
+        return derived_id(sent.encode("utf-8", "replace"))
+    return derived_id(content() if timed else b"%d\0%d\0%b" % (call.received_us, index, content()))
+
+
+def canonical(fields: Mapping[str, Raw], without: frozenset[str] = frozenset()) -> bytes:
+    """The members of a message in the order of their names, for deriving an id from. `without`: what changes when it is sent again."""
+    return _ENCODE({name: fields[name] for name in sorted(fields) if name not in without})
+
+
+def object_of(members: Mapping[str, Raw | None]) -> Raw:
+    """A JSON object of those members that are there and not empty; `EMPTY` when none is."""
+    kept = {name: value for name, value in members.items() if value is not None and not is_empty(value)}
+    return Raw(_ENCODE(kept)) if kept else EMPTY
+
+
+def raw_text(text: str) -> Raw:
+    """A text as raw JSON."""
+    return Raw(_ENCODE(text))
+
+
+def earlier(received_us: int, milliseconds: str) -> str:
+    """The time that was so many milliseconds before receipt, as text; "" when that is not a number."""
+    try:
+        return datetime.fromtimestamp((received_us - int(float(milliseconds) * 1000)) / 1e6, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
