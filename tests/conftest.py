@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,8 @@ class World:
         names = ", ".join(columns)
         self._run(
             f"INSERT INTO events ({names}, day, person_hash) "
-            f"SELECT {names}, toDate(time), if(distinct_id = '', 0, cityHash64(distinct_id)) FROM format(JSONEachRow, {{shape:String}}, {{data:String}}) "
+            f"SELECT {names}, toDate(time), if(distinct_id = '', 0, cityHash64(distinct_id)) "
+            "FROM format(JSONEachRow, {shape:String}, {data:String}) "
             "SETTINGS input_format_try_infer_dates = 0, input_format_try_infer_datetimes = 0",
             shape=", ".join(f"{name} {kind}" for name, kind in columns.items()),
             data="\n".join(json.dumps(row) for row in rows),
@@ -119,7 +120,8 @@ class World:
         if changes:
             self._run(
                 "INSERT INTO profile_changes (project, subject, key_hash, key, property, op, value, time) "
-                "SELECT {p:String}, 'person', cityHash64(key), key, property, op, value, time FROM format(JSONEachRow, {shape:String}, {data:String})",
+                "SELECT {p:String}, 'person', cityHash64(key), key, property, op, value, time "
+                "FROM format(JSONEachRow, {shape:String}, {data:String})",
                 p=project,
                 shape="key String, property String, op String, value String, time DateTime64(6, 'UTC')",
                 data="\n".join(json.dumps(change) for change in changes),
@@ -162,19 +164,3 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]
 @pytest.fixture(scope="session")
 def world(store: ClickHouseStore) -> World:
     return World(store)
-
-
-@pytest.fixture(scope="session")
-def answer(world: World) -> Callable[..., Answer]:
-    """`answer(events, question, now=…, zone=…)`: the whole answer."""
-    return world.ask
-
-
-@pytest.fixture(scope="session")
-def ask(world: World) -> Callable[..., list[dict[str, Any]]]:
-    """`ask(events, question, now=…, zone=…)`: the rows of the answer."""
-
-    def rows(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        return world.ask(*args, **kwargs).rows
-
-    return rows

@@ -210,7 +210,7 @@ class Engine:
             if error.code is not Code.INVALID or walled:
                 raise
             error_id = uuid.uuid4().hex[:12]
-            log.exception("question failed", error_id=error_id, sql=printed(statement))
+            log.error("question failed", error_id=error_id, reason=error.message, sql=printed(statement))
             raise unavailable("The question could not be answered.", way_out="Report it with this id.", error_id=error_id) from error
 
     def _limits(self, compiled: Compiled) -> Limits:
