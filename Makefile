@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+PINS := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate --allow-unsafe
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test check format bench docs lock
@@ -45,6 +46,6 @@ bench: .venv/develops  ## measure; each row is a ratio within one run; writes do
 docs: .venv/develops  ## write the generated reference pages
 	$(BIN)/python -m docs.reference
 
-lock: .venv/develops  ## pin the newest versions that fit
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header --no-annotate --output-file requirements.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header --no-annotate --allow-unsafe --group dev --constraint requirements.txt --output-file requirements-dev.txt
+lock:  ## pin the newest versions that fit
+	$(BIN)/pip-compile $(PINS) --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile $(PINS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml

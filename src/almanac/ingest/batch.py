@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from almanac.core.errors import AlmanacError, Code
-from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, dead_letter
+from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, Merge, dead_letter
 from almanac.core.ports import EventStore, Limits, Segment
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _INEXACT: Final = r"null|\{\}|\[\]|\d{17}|\d[eE][+-]?\d|\\u0000"
 _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
+_NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
 _CHANNEL: Final = channel(Sql("source"), Sql("medium"), Sql("campaign"), Sql("other_host"), Sql("web_url"))
 
@@ -175,10 +176,19 @@ class Batch:
                     raise
                 if low == high:
                     log.warning("the store refuses an event; it becomes a dead letter", error=str(error.__cause__)[:300])
-                    self._store.execute(self._statement("condemn", {"row": low, "detail": error.message}), settings={"mutations_sync": 1})
+                    self._condemn(low, error.message)
                 else:
                     middle = (low + high) // 2
                     ranges += [(low, middle), (middle + 1, high)]
+
+    def _condemn(self, row: int, detail: str) -> None:
+        columns = ", ".join(LOG_COLUMNS)
+        found = self._store.query(Sql(f"SELECT {columns} FROM staging.lines WHERE row = {{row:UInt64}}", {"row": row})).dicts()[0]
+        nested = {name: msgspec.Raw(str(found[name]).encode()) for name in _NESTED}
+        merges = msgspec.json.decode(str(found["merges"]), type=list[Merge])
+        line = LINE_ENCODER.encode(Event(**{**found, **nested, "merges": merges})).decode("utf-8", "replace")
+        letter = msgspec.json.encode(DeadLetter("insert", "refused_by_store", detail[:500], line)).decode()
+        self._store.execute(self._statement("condemn", {"row": row, "letter": letter}), settings={"mutations_sync": 1})
 
     def _account(self) -> None:
         """Writes the ledger: what the collectors counted beside what the store took."""

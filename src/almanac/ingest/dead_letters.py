@@ -7,7 +7,6 @@ message id makes it count once however often it is replayed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,12 +37,7 @@ Decode = Callable[[str, str, str], Sequence[Event]]
 Append = Callable[[Sequence[Event]], None]
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """What a replay did; counts of dead letters."""
-
-    replayed: int
-    failed: list[dict[str, str]]
+Rows = list[dict[str, Any]]
 
 
 class DeadLetters:
@@ -58,7 +52,7 @@ class DeadLetters:
         self._append = append
         self._clock = clock
 
-    def list(self, project: str, *, limit: int = 100, reason: str = "", state: str = "waiting") -> list[dict[str, Any]]:
+    def list(self, project: str, *, limit: int = 100, reason: str = "", state: str = "waiting") -> Rows:
         """Newest first."""
         if state not in STATES:
             raise invalid(f"There is no state {state!r}.", place="state", way_out=f"There are: {', '.join(STATES)}.")
@@ -66,12 +60,12 @@ class DeadLetters:
         rows = self._store.query(sql(_LIST, {"project": project, "state": state, "limit": limit}, of_reason=of_reason)).dicts()
         return [{**row, "received": row["received"].replace(tzinfo=UTC).isoformat()} for row in rows]
 
-    def replay(self, project: str, ids: Sequence[str] | None, *, edits: Mapping[str, str] | None = None) -> Replayed:
+    def replay(self, project: str, ids: Sequence[str] | None, *, edits: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Sends these (all that wait, when None) through the decoder again; `edits` replaces originals by id.
 
-        What fails again stays waiting and is answered with its reason."""
+        Answers the count `replayed`, and `failed`: id and reason of each that fails again and stays waiting."""
         edits = edits or {}
-        failed: list[dict[str, str]] = []
+        failed: Rows = []
         done: list[tuple[Any, ...]] = []
         for row in self._chosen(project, ids):
             original = edits.get(str(row["id"]), str(row["original"]))
@@ -84,7 +78,7 @@ class DeadLetters:
             self._append(events)
             done.append(self._row(project, row, "replayed"))
         self._mark(done)
-        return Replayed(len(done), failed)
+        return {"replayed": len(done), "failed": failed}
 
     def discard(self, project: str, ids: Sequence[str] | None) -> int:
         """Puts these (all that wait, when None) away for good; answers how many."""
@@ -92,7 +86,7 @@ class DeadLetters:
         self._mark(rows)
         return len(rows)
 
-    def _chosen(self, project: str, ids: Sequence[str] | None) -> list[dict[str, Any]]:
+    def _chosen(self, project: str, ids: Sequence[str] | None) -> Rows:
         chosen = Sql("1") if ids is None else Sql("id IN {ids:Array(String)}", {"ids": list(ids)})
         rows = self._store.query(sql(_CHOSEN, {"project": project}, chosen=chosen)).dicts()
         missing = set(ids or ()) - {str(row["id"]) for row in rows}

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -59,13 +59,16 @@ class Loader:
         places: Places | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         after: Callable[[], None] = lambda: None,
+        retention: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        """`after` is called after each batch; `retention` gives the days that projects keep their events, where they don't keep all."""
         self._reader = reader
         self._store = store
         self._settings = settings
         self._places = places
         self._clock = clock
         self._after = after
+        self._retention = retention
         self._plan_file = settings.data / "load" / "plan.json"
         self._seen: Seen | None = None
         self._last_batch = 0
@@ -220,3 +223,6 @@ class Loader:
         oldest = today - timedelta(days=self._settings.dedup_days)
         for (day,) in self._store.query(Sql("SELECT DISTINCT day FROM message_ids WHERE day < {oldest:Date}", {"oldest": oldest})).rows:
             self._store.execute(Sql("ALTER TABLE message_ids DROP PARTITION {day:String}", {"day": str(day)}))
+        for project, days in self._retention().items():
+            values = {"project": project, "oldest": today - timedelta(days=days)}
+            self._store.execute(Sql("DELETE FROM events WHERE project = {project:String} AND day < {oldest:Date}", values))

@@ -279,11 +279,7 @@ SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UI
 
 -- name: condemn
 ALTER TABLE staging.lines
-    UPDATE
-        kind = 'dead_letter',
-        rest = concat(
-            '{"stage":"insert","reason":"engine","detail":', toJSONString({detail:String}), ',"original":', toJSONString(properties), '}'
-        )
+    UPDATE kind = 'dead_letter', rest = {letter:String}
     WHERE row = {row:UInt64}
 
 -- name: properties

@@ -1,0 +1,342 @@
+"""Settings -> adapters -> rooms -> processes. The only file that knows which adapter stands behind which promise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from almanac.adapters.catalog_sql import SqlCatalog
+from almanac.adapters.log_file import FileLogReader, FileLogWriter
+from almanac.core.errors import invalid, unavailable
+from almanac.core.event import Event
+from almanac.core.ports import Catalog
+from almanac.core.settings import Settings
+
+if TYPE_CHECKING:
+    from almanac.adapters.clickhouse import ClickHouseStore
+    from almanac.engine import Engine
+    from almanac.ingest.dead_letters import DeadLetters
+    from almanac.ingest.identity import Identity
+    from almanac.ingest.ledger import Ledger
+    from almanac.ingest.load import Loader
+
+VERSION = version("almanac")
+
+
+# ------------------------------------------------------------------ adapters
+
+
+def open_catalog(settings: Settings) -> SqlCatalog:
+    """Projects and keys; the data folder is made if it is not there."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return SqlCatalog(settings.catalog or f"sqlite:///{(settings.data / 'catalog.db').resolve()}")
+
+
+def open_store(settings: Settings) -> ClickHouseStore:
+    """The event store, its schema up to date. Raises `conflict` when another process holds it."""
+    from almanac.adapters.clickhouse import ClickHouseStore
+
+    if settings.store:
+        raise invalid("Only the embedded store is built in so far.", place="store", way_out="Leave the setting empty.")
+    store = ClickHouseStore.embedded(settings.store_folder, memory_bytes=settings.store_memory, clients=settings.question_slots + 4)
+    store.migrate()
+    return store
+
+
+def log_writer(settings: Settings, name: str) -> FileLogWriter:
+    """An end of the log to write to, under a name that no other process uses. Raises `conflict` for a name in use."""
+    if settings.log:
+        raise invalid("Only the file log is built in so far.", place="log", way_out="Leave the setting empty.")
+    return FileLogWriter(
+        settings.log_folder,
+        name,
+        segment_size=settings.segment_size,
+        segment_age=settings.segment_age,
+        log_limit=settings.log_limit,
+        disk_reserve=settings.disk_reserve,
+        clock=_now_us,
+    )
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --------------------------------------------------------------------- rooms
+
+
+@dataclass(frozen=True)
+class Local:
+    """Everything of one data folder, opened in this process."""
+
+    settings: Settings
+    catalog: SqlCatalog
+    store: ClickHouseStore
+    reader: FileLogReader
+    loader: Loader
+    ledger: Ledger
+    identity: Identity
+    dead_letters: DeadLetters
+    engine: Engine
+
+    def log_writer(self, name: str) -> FileLogWriter:
+        """See `log_writer`."""
+        return log_writer(self.settings, name)
+
+
+@contextmanager
+def open_local(settings: Settings) -> Iterator[Local]:
+    """Opens all rooms. Raises `conflict` when a server runs on this data folder."""
+    from almanac.adapters.cache_memory import MemoryCache
+    from almanac.engine import Engine
+    from almanac.ingest.agents import open_places
+    from almanac.ingest.dead_letters import DeadLetters
+    from almanac.ingest.identity import Identity
+    from almanac.ingest.ledger import Ledger
+    from almanac.ingest.load import Loader
+    from almanac.ingest.replay import decode
+
+    places = open_places(settings.geo_file)
+    with contextlib.ExitStack() as stack:
+        catalog = open_catalog(settings)
+        stack.callback(catalog.close)
+        store = open_store(settings)
+        stack.callback(store.close)
+        reader = FileLogReader(settings.log_folder)
+        identity = Identity(store)
+        loader = Loader(reader, store, settings, places=places, after=identity.touched, retention=lambda: _retention(catalog))
+        engine = Engine(
+            store,
+            catalog,
+            MemoryCache(64 << 20),
+            settings,
+            person=identity.person,
+            watermark=partial(_watermark, reader),
+            clock=_now,
+            version=VERSION,
+        )
+        letters = DeadLetters(store, partial(decode, settings), _Appender(settings))
+        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, engine)
+
+
+def _watermark(reader: FileLogReader, project: str) -> datetime:
+    """Everything that was received before this moment is in the store."""
+    return _now() - timedelta(seconds=reader.lag().seconds)
+
+
+def _retention(catalog: Catalog) -> dict[str, int]:
+    return {project.id: project.retention_days for project in catalog.projects() if project.retention_days}
+
+
+class _Appender:
+    """Makes events durable from any thread, under a log name of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        with self._lock:
+            asyncio.run(self._append(events))
+
+    async def _append(self, events: Sequence[Event]) -> None:
+        writer = log_writer(self._settings, "replay")
+        try:
+            await writer.append(events)
+        finally:
+            await writer.close()
+
+
+# ----------------------------------------------------------------- processes
+
+
+def serve(settings: Settings) -> int:
+    """Runs everything until it is stopped: this process becomes the supervisor of the others."""
+    if settings.role not in ("all", "collect"):
+        raise invalid(
+            f"The role {settings.role} needs a store and a log that several machines reach.",
+            place="role",
+            way_out="With embedded data use --role all, or --role collect beside it on the same folder.",
+        )
+    open_catalog(settings).close()  # what is wrong with the data folder is said now, and once
+    given = {item.name: str(getattr(settings, item.name)) for item in fields(settings)}
+    given["collector_count"] = str(settings.collector_count)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "almanac.supervise", json.dumps(given)])
+
+
+def _process_settings() -> tuple[Settings, Path]:
+    given: dict[str, Any] = json.loads(os.environ["ALMANAC_PROCESS"])
+    socket = Path(given.pop("socket"))
+    given.pop("collector_count")
+    defaults = asdict(Settings())
+    return Settings(**{name: type(defaults[name])(value) for name, value in given.items()}), socket
+
+
+def _log_plainly(settings: Settings) -> None:
+    import structlog
+
+    levels = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(levels[settings.log_level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@asynccontextmanager
+async def _listening(app: Any, **address: Any) -> AsyncIterator[None]:
+    """Serves an ASGI app in this process."""
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    # A whole payload may stand in the query of a GET, and 3.2 kB of it have been seen.
+    http1 = HTTP1Settings(max_buffer_size=1 << 20)
+    server = Server(app, interface=Interfaces.ASGINL, log_enabled=False, backlog=2048, http1_settings=http1, **address)
+    task = asyncio.create_task(server.serve())
+    try:
+        yield
+    finally:
+        server.stop()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await asyncio.wait_for(task, 5)
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopped.set)
+    await stopped.wait()
+
+
+async def collect(settings: Settings, socket: Path, number: int) -> None:
+    """A collector process: owns the public port together with its like, and hands all else to the engine process."""
+    from almanac.ingest.collector import Collector
+    from almanac.ingest.keys import KeyRing
+    from almanac.web.forward import Forward
+
+    catalog = open_catalog(settings)
+    writer = log_writer(settings, f"collector-{number}")
+    collector = Collector(writer, KeyRing(catalog), settings, fallback=Forward(socket), workers=settings.collector_count)
+    telling = asyncio.create_task(_tell(settings, number, lambda: {**collector.counters(), "log": writer.state()}))
+    async with _listening(collector, address=settings.host, port=settings.port):
+        await _until_stopped()
+        await collector.drain()
+        await writer.close()
+    telling.cancel()
+    catalog.close()
+
+
+async def _tell(settings: Settings, number: int, counters: Callable[[], dict[str, Any]]) -> None:
+    """Writes this collector's counters where the engine process finds them."""
+    file = settings.data / "run" / f"collector-{number}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        fresh = file.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps({"collector": number, "pid": os.getpid(), "at": time.time(), **counters()}))
+            fresh.replace(file)
+        await asyncio.sleep(1)
+
+
+def _told(settings: Settings) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for file in sorted((settings.data / "run").glob("collector-*.json")):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(json.loads(file.read_text()))
+    return found
+
+
+async def run_engine(settings: Settings, socket: Path) -> None:
+    """The engine process: load, questions, faces."""
+    from almanac.web.rest import create_app
+    from almanac.web.rooms import Rooms
+
+    with _patiently(settings) as local:
+        admin_key = local.catalog.ensure_admin(settings.admin_key)
+        local.loader.start()
+        rooms = Rooms(
+            engine=local.engine,
+            store=local.store,
+            catalog=local.catalog,
+            ledger=local.ledger,
+            dead_letters=local.dead_letters,
+            identity=local.identity,
+            loader=local.loader,
+            log=local.reader,
+            collectors=partial(_told, settings),
+            clock=_now,
+            settings=settings,
+            version=VERSION,
+            started_at=_now(),
+        )
+        socket.unlink(missing_ok=True)
+        async with _listening(create_app(rooms), uds=socket):
+            _announce(settings, admin_key)
+            await _until_stopped()
+        settings.serve_file.unlink(missing_ok=True)
+        local.loader.stop()
+
+
+@contextmanager
+def _patiently(settings: Settings) -> Iterator[Local]:
+    """Opens the rooms; the engine process before this one may need a moment to let go of the store."""
+    from almanac.core.errors import AlmanacError, Code
+
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with open_local(settings) as local:
+                yield local
+            return
+        except AlmanacError as error:
+            if error.code is not Code.CONFLICT or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _announce(settings: Settings, admin_key: str) -> None:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    url = f"http://{host}:{settings.port}"
+    fresh = settings.serve_file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps({"pid": os.getpid(), "url": url, "admin_key": admin_key, "version": VERSION}))
+    fresh.replace(settings.serve_file)
+    print(f"Almanac serves on {url}", flush=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`python -m almanac.app engine` or `collect NUMBER`, started by the supervisor."""
+    import uvloop
+
+    settings, socket = _process_settings()
+    _log_plainly(settings)
+    if arguments[0] == "engine":
+        uvloop.run(run_engine(settings, socket))
+    elif arguments[0] == "collect":
+        uvloop.run(collect(settings, socket, int(arguments[1])))
+    else:
+        raise unavailable(f"There is no process {arguments[0]!r}.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,65 @@
+"""Decodes the original of a dead letter again, through the door that it came by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from almanac.core.errors import AlmanacError
+from almanac.core.event import LINE_DECODER, DeadLetter, Event, Kind, dead_letter
+from almanac.core.settings import Settings
+from almanac.ingest.call import Call
+from almanac.ingest.keys import Grant
+from almanac.ingest.protocols import Routes, registry
+
+
+class _OneProject:
+    """Grants everything to the dead letter's project: its key was checked when it came."""
+
+    def __init__(self, project: str) -> None:
+        self._grant = Grant(project, 0)
+
+    def grant(self, secret: str) -> Grant:
+        """See `KeyRing.grant`."""
+        return self._grant
+
+
+def decode(settings: Settings, project: str, protocol: str, original: str) -> Sequence[Event]:
+    """The events of one original, or one dead letter that says what is wrong with it now.
+
+    What the collector had taken and the store refused is a line of the log; anything else is a message in the sender's own form."""
+    received_us = time.time_ns() // 1000
+    line = _line(original)
+    if line is not None and line.project == project and line.kind != Kind.DEAD_LETTER:
+        line.received_us = received_us
+        return [line]
+    door = registry().get(protocol) or registry()["native"]
+    path, body = door.replay(original.encode("utf-8", "surrogatepass"))
+    call = Call(
+        method="POST",
+        scheme="http",
+        path=path,
+        query={},
+        headers={b"content-type": b"application/json"},
+        peer="",
+        received_us=received_us,
+        settings=settings,
+        keys=_OneProject(project),
+    )
+    call.body, call.protocol = body, door.name
+    routes, call.params = Routes(iter([door])).of(path)
+    try:
+        route = next(route for _, route in routes if route.method == "POST")
+        route.handle(call)
+    except AlmanacError as error:
+        return [dead_letter(project, received_us, DeadLetter("decode", error.code.value, str(error), original), protocol)]
+    return call.events
+
+
+def _line(original: str) -> Event | None:
+    try:
+        return LINE_DECODER.decode(original)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
