@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -127,8 +126,6 @@ class FileLogReader:
         counted, counts = self._counted.get(entry.stem, (0, {}))
         try:
             with (self._folder / f"{entry.stem}.open").open("rb") as file:
-                if file.seek(0, os.SEEK_END) < counted:  # cut after a failure of the disk
-                    counted, counts = 0, {}
                 file.seek(counted)
                 lines = file.read()
         except FileNotFoundError:
