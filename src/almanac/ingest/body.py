@@ -35,7 +35,9 @@ _JSON_START: Final = b'{["'
 _LIST_KEY: Final = re.compile(rb'"(?:batch|events|data|requests)"\s*:\s*\Z')
 _ROUNDS: Final = 4  # wrappings that one body may have: gzip in base64 in a form is three
 
-_STRING: Final = rb'"(?:[^"\\]|\\.)*"'
+_STRING: Final = (
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'  # an unfinished text too: failing at its start again and again would take for ever
+)
 _NOT_A_NUMBER: Final = re.compile(_STRING + rb"|(-?Infinity|NaN)", re.DOTALL)
 _TEXT: Final = re.compile(_STRING, re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)

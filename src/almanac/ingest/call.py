@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from almanac.core.errors import AlmanacError
+from almanac.core.errors import AlmanacError, invalid
 from almanac.core.event import DeadLetter, Event, Raw, dead_letter
 from almanac.core.settings import Settings
 from almanac.ingest import body as bodies
@@ -27,6 +27,7 @@ class Call:
     __slots__ = (
         "_json",
         "_mended",
+        "_text",
         "body",
         "deep",
         "events",
@@ -78,6 +79,7 @@ class Call:
         self.events: list[Event] = []
         self.rejected: list[Rejection] = []
         self.deep: dict[bytes, bytes] = {}
+        self._text: bytes | None = None
         self._json: bytes | None = None
         self._mended: bytes | None = None
 
@@ -88,11 +90,18 @@ class Call:
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
-    def json(self) -> bytes:
-        """The body: unpacked, valid UTF-8, on one line; JSON unless the sender erred. Raises `invalid`."""
-        if self._json is None:
+    def text(self) -> bytes:
+        """The body, unpacked. Raises `invalid`."""
+        if self._text is None:
             encoding = self.header(b"content-encoding")
-            self._json = bodies.clean(bodies.unpack(self.body, encoding=encoding, query=self.query, limit=self.settings.body_limit))
+            self._text = bodies.unpack(self.body, encoding=encoding, query=self.query, limit=self.settings.body_limit)
+        return self._text
+
+    @property
+    def json(self) -> bytes:
+        """The same as valid UTF-8 on one line; JSON unless the sender erred. Raises `invalid`."""
+        if self._json is None:
+            self._json = bodies.clean(self.text)
         return self._json
 
     @property
@@ -100,10 +109,10 @@ class Call:
         """The body as JSON that surely parses. Messages too deep for that are in `deep`, with a text in their place. Raises `invalid`."""
         if self._mended is None:
             self._mended, self.deep = bodies.mend(self.json), {}
-            try:
-                msgspec.json.decode(self._mended, type=Raw)
-            except RecursionError:
+            if not _parses(self._mended):
                 self._mended, self.deep = bodies.sever(self._mended, DEEPEST)
+                if not _parses(self._mended):
+                    raise invalid("The request is not JSON.", way_out="Send a JSON object or list.")
         return self._mended
 
     @property
@@ -151,6 +160,14 @@ class Call:
         self.rejected.append(Rejection(index, reason, detail))
         letter = DeadLetter("decode", reason, detail, original.decode("utf-8", "replace"))
         self.events.append(dead_letter(self.project, self.received_us, letter, self.protocol))
+
+
+def _parses(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=Raw)
+    except (RecursionError, msgspec.DecodeError):
+        return False
+    return True
 
 
 Handler = Callable[[Call], Answer]

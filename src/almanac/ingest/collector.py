@@ -101,16 +101,15 @@ class Collector:
             headers = dict(scope["headers"])
             methods = ", ".join(sorted({route.method for _, route in routes} | {"OPTIONS"}))
             return await _answer(send, preflight(headers, methods), headers)
+        call = self._call(scope)
+        call.params = params
         routes = [pair for pair in routes if pair[1].method == method or (method == "HEAD" and pair[1].method == "GET")]
-        if not routes:
-            call = self._call(scope)
-            anywhere = self._routes.anywhere(call)
-            if anywhere is None:
-                return await self._fallback(scope, receive, send)
+        if method in ("GET", "HEAD"):  # these have no body, so what tells protocols apart is known already
+            routes = [pair for pair in routes if pair[1].when is None or pair[1].when(call)]
+        if not routes and (anywhere := self._routes.anywhere(call)):
             routes = [anywhere]
-        else:
-            call = self._call(scope)
-            call.params = params
+        if not routes:
+            return await self._fallback(scope, receive, send)
         return await self._serve(call, routes, receive, send)
 
     def _call(self, scope: Scope) -> Call:
@@ -233,7 +232,7 @@ def _choose(call: Call, routes: list[tuple[Protocol, Route]]) -> tuple[Protocol,
     for protocol, route in routes:
         if route.when is None or route.when(call):
             return protocol, route
-    return routes[-1]
+    raise invalid("No protocol of this path takes a body of this form.", way_out="See the protocols in the documentation.")
 
 
 def _unexpected() -> AlmanacError:

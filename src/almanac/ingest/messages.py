@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -13,6 +13,8 @@ from almanac.ingest.body import depth
 from almanac.ingest.call import Call
 
 LONGEST_ID: Final = 200
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Fields = dict[str, Raw]
 _FIELDS: Final = msgspec.json.Decoder(Fields)
@@ -157,9 +159,22 @@ def raw_text(text: str) -> Raw:
     return Raw(_ENCODE(text))
 
 
-def earlier(received_us: int, milliseconds: str) -> str:
-    """The time that was so many milliseconds before receipt, as text; "" when that is not a number."""
+def instant(text: str) -> str:
+    """A time as the sender wrote it; a number since 1970, in seconds, milli-, micro- or nanoseconds by its size, as ISO 8601."""
+    if text[4:5] == "-" or not text:
+        return text
     try:
-        return datetime.fromtimestamp((received_us - int(float(milliseconds) * 1000)) / 1e6, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
+        number = float(text)
+        while abs(number) >= 1e11:
+            number /= 1000
+        return (_EPOCH + timedelta(seconds=number)).isoformat()
+    except (ValueError, OverflowError):
+        return text
+
+
+def earlier(received_us: int, milliseconds: str) -> str:
+    """The time that was so many milliseconds before receipt, as ISO 8601; "" when that is not a number."""
+    try:
+        return (_EPOCH + timedelta(microseconds=received_us, milliseconds=-float(milliseconds))).isoformat()
+    except (ValueError, OverflowError):
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 # How programs that run on servers introduce themselves; phones (okhttp, CFNetwork, Dart) and browsers do not.
@@ -16,6 +16,21 @@ _SERVER_AGENT: Final = re.compile(
 _SERVER_LIBRARY: Final = re.compile(
     r"(?i)(@segment/analytics-node|(analytics|posthog|rudder|rudder-sdk|rudderanalytics|amplitude|mixpanel|snowplow)-(?:sdk-)?"
     r"(python|node|node-next|ruby|java|go|php|rust|rs|dotnet|net|elixir|clj|perl)|posthog-server|py-|java-server|rudder-analytics-python)"
+)
+
+_PRIVATE: Final = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "100.64.0.0/10",
+        "::1",
+        "fc00::/7",
+        "fe80::/10",
+    )
 )
 
 
@@ -61,4 +76,4 @@ def _is_private(text: str) -> bool:
         found = ip_address(text)
     except ValueError:
         return True  # a socket of this host has no address
-    return found.is_private or found.is_loopback
+    return any(found in network for network in _PRIVATE)
