@@ -384,11 +384,11 @@ def test_a_failing_disk_keeps_nothing_of_the_append_that_failed(tmp_path: Path, 
                 disk.setattr(os, "ftruncate", broken)
             with pytest.raises(AlmanacError, match="disk of the event log fails"):
                 await writer.append([event("b"), event("c")])
+            while not (sealed := list(tmp_path.glob("*.log"))):
+                await asyncio.sleep(0.005)
+            if not cut_fails:  # else the reader cuts it, before anybody reads it
+                assert sealed[0].stat().st_size == len(LINE_ENCODER.encode(event("a"))) + 1
             assert reader.in_flight() == [Tally("shop", NOON, 1)]
-        while not (sealed := list(tmp_path.glob("*.log"))):
-            await asyncio.sleep(0.005)
-        if not cut_fails:  # else the reader cuts it, before anybody reads it
-            assert sealed[0].stat().st_size == len(LINE_ENCODER.encode(event("a"))) + 1
         await append_in_the_end(writer, "d")
         await writer.close()
         assert load(reader) == ["a", "d"]

@@ -238,6 +238,28 @@ class Catalog(Protocol):
         """All keys of a project, without their secrets."""
         ...
 
+    def ensure_admin(self, secret: str = "") -> str:
+        """The server's admin key. A given `secret` is made that key, in place of the one given before, and returned. Without one, a key is
+        made and returned the first time; later "" is returned, as only its hash is kept."""
+        ...
+
+    def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
+        """Saves a small JSON document (a saved question, a rule, progress of an import) in place of the one of that name. `project` ""
+        stands for the server. Raises `invalid` for a body that JSON cannot carry."""
+        ...
+
+    def get(self, kind: str, project: str, name: str) -> dict[str, Any] | None:
+        """The document, or None."""
+        ...
+
+    def documents(self, kind: str, project: str) -> dict[str, dict[str, Any]]:
+        """All documents of a kind, by name."""
+        ...
+
+    def delete(self, kind: str, project: str, name: str) -> bool:
+        """Removes a document; False when there was none."""
+        ...
+
     def close(self) -> None:
         """Lets go of everything."""
         ...

@@ -1,0 +1,298 @@
+"""The catalog in SQLite or PostgreSQL: projects, keys (by the SHA-256 of their secrets only) and small saved documents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from almanac.adapters.catalog_database import Database
+from almanac.core.errors import AlmanacError, conflict, invalid, not_found
+from almanac.core.ports import Key, Project
+from almanac.core.time import zone_of
+
+_PREFIXES: Final = {"write": "wk_", "read": "rk_", "admin": "ak_"}
+_SECRET: Final = re.compile(r"[!-~]{1,200}")  # visible ASCII: it travels in headers and in addresses
+_PREFIX_LENGTH: Final = 8
+_NAME_LENGTH: Final = 100
+_TRIES: Final = 5
+_DOCUMENT_NAME_LENGTH: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FIND_PROJECT: Final = """
+SELECT id, name, zone, week_start, quota, retention_days, settings, created_us
+FROM projects
+WHERE id = :id OR name_key = :name_key
+ORDER BY id = :id DESC
+LIMIT 1
+"""
+
+_ADD_PROJECT: Final = """
+INSERT INTO projects (id, name, name_key, zone, week_start, quota, retention_days, settings, created_us)
+VALUES (:id, :name, :name_key, :zone, :week_start, :quota, :retention_days, :settings, :created_us)
+"""
+
+_CHANGE_PROJECT: Final = """
+UPDATE projects
+SET zone = :zone, week_start = :week_start, quota = :quota, retention_days = :retention_days, settings = :settings
+WHERE id = :id
+"""
+
+_ADD_KEY: Final = """
+INSERT INTO keys (hash, project, role, prefix, given, created_us)
+VALUES (:hash, :project, :role, :prefix, :given, :created_us)
+"""
+
+_KEYS: Final = """
+SELECT role, project, prefix, created_us
+FROM keys
+WHERE coalesce(project, '') = :project
+ORDER BY created_us, role, prefix
+"""
+
+_PUT_DOCUMENT: Final = """
+INSERT INTO documents (kind, project, name, body, changed_us)
+VALUES (:kind, :project, :name, :body, :changed_us)
+ON CONFLICT (kind, project, name) DO UPDATE SET body = excluded.body, changed_us = excluded.changed_us
+"""
+
+
+class SqlCatalog:
+    """The catalog at `address`: the path of a file, `sqlite:///…` or `postgresql://user:password@host/db`.
+
+    Nothing is opened before the first use; threads and processes may share it. `clock` tells microseconds since 1970.
+    """
+
+    def __init__(self, address: str, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._database = Database(address)
+        self._clock = clock
+
+    def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
+        """As the port says. Raises `invalid` for an empty or overlong name, an odd key or an unknown zone."""
+        name = _checked_text(name.strip(), "name", _NAME_LENGTH)
+        zone_of(zone)
+        secret_of = {role: write_key if role == "write" and write_key else _new_secret(role) for role in _PREFIXES}
+        for _ in range(_TRIES):
+            try:
+                return self._try_to_create(name, zone, secret_of), secret_of
+            except IntegrityError:  # another process took the name or the id in this moment
+                continue
+        raise _name_taken(name)
+
+    def _try_to_create(self, name: str, zone: str, secret_of: Mapping[str, str]) -> Project:
+        now_us = self._clock()
+        with self._database.write() as connection:
+            if connection.execute(text(_FIND_PROJECT), {"id": name, "name_key": name.casefold()}).first():
+                raise _name_taken(name)
+            project = Project(id=_free_id(connection, name), name=name, zone=zone, created_at=_moment(now_us))
+            connection.execute(text(_ADD_PROJECT), {**_columns(project), "name_key": name.casefold(), "created_us": now_us})
+            for role, secret in secret_of.items():
+                self._add_key(connection, project.id, role, secret)
+        return project
+
+    def projects(self) -> list[Project]:
+        """As the port says."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                text("SELECT id, name, zone, week_start, quota, retention_days, settings, created_us FROM projects ORDER BY name_key")
+            )
+            return [_project(row) for row in rows.mappings()]
+
+    def project(self, id_or_name: str) -> Project:
+        """As the port says; an id goes before a name, and names are the same in capitals."""
+        wanted = _plain(id_or_name)
+        with self._database.read() as connection:
+            row = connection.execute(text(_FIND_PROJECT), {"id": wanted, "name_key": wanted.casefold()}).mappings().first()
+        if row is None:
+            raise not_found(f"There is no project {id_or_name!r}.", place="project", way_out="List the projects to see their ids.")
+        return _project(row)
+
+    def update_project(self, project: Project) -> None:
+        """As the port says. Raises `not_found`, and `invalid` for values that make no sense."""
+        zone_of(project.zone)
+        if project.week_start not in ("monday", "sunday"):
+            raise invalid(f"A week cannot start on {project.week_start!r}.", place="week_start", way_out="Use monday or sunday.")
+        for field in ("quota", "retention_days"):
+            if not 0 <= getattr(project, field) < 1 << 62:
+                raise invalid(f"{field} is {getattr(project, field)}.", place=field, way_out="Use 0 for none, or a positive number.")
+        with self._database.write() as connection:
+            changed = connection.execute(text(_CHANGE_PROJECT), _columns(project)).rowcount
+        if not changed:
+            raise not_found(f"There is no project {project.id!r}.", place="project")
+
+    def find_key(self, secret: str) -> Key | None:
+        """As the port says."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                text("SELECT role, project, prefix, created_us FROM keys WHERE hash = :hash"), {"hash": _hash(secret)}
+            ).first()
+        return _key(row) if row else None
+
+    def create_key(self, project: str, role: str, *, secret: str = "") -> str:
+        """As the port says; with project "" an admin key of the server. Raises `conflict` for a secret in use, `not_found`, `invalid`."""
+        if role not in _PREFIXES or (not project and role != "admin"):
+            raise invalid(f"There is no such role: {role!r}.", place="role", way_out="Use write, read or admin.")
+        id_ = self.project(project).id if project else None
+        secret = secret or _new_secret(role)
+        with self._database.write() as connection:
+            self._add_key(connection, id_, role, secret)
+        return secret
+
+    def keys(self, project: str) -> list[Key]:
+        """As the port says, the oldest first; project "" lists the server's."""
+        with self._database.read() as connection:
+            rows = connection.execute(text(_KEYS), {"project": _plain(project)})
+            return [_key(row) for row in rows]
+
+    def ensure_admin(self, secret: str = "") -> str:
+        """As the port says."""
+        with self._database.write() as connection:
+            if secret:
+                ours = {"hash": _hash(secret)}
+                if connection.execute(text("SELECT 1 FROM keys WHERE project IS NULL AND given AND hash = :hash"), ours).first():
+                    return secret
+                connection.execute(text("DELETE FROM keys WHERE project IS NULL AND (given OR hash = :hash)"), ours)
+                self._add_key(connection, None, "admin", secret, given=True)
+                return secret
+            if connection.execute(text("SELECT 1 FROM keys WHERE project IS NULL LIMIT 1")).first():
+                return ""
+            secret = _new_secret("admin")
+            self._add_key(connection, None, "admin", secret)
+            return secret
+
+    def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
+        """As the port says."""
+        _checked_text(name, "name", _DOCUMENT_NAME_LENGTH)
+        row = {"kind": _plain(kind), "project": _plain(project), "name": name, "body": _as_json(body), "changed_us": self._clock()}
+        with self._database.write() as connection:
+            connection.execute(text(_PUT_DOCUMENT), row)
+
+    def get(self, kind: str, project: str, name: str) -> dict[str, Any] | None:
+        """As the port says."""
+        where = {"kind": _plain(kind), "project": _plain(project), "name": _plain(name)}
+        with self._database.read() as connection:
+            statement = text("SELECT body FROM documents WHERE kind = :kind AND project = :project AND name = :name")
+            body = connection.execute(statement, where).scalar()
+        return None if body is None else dict(json.loads(body))
+
+    def documents(self, kind: str, project: str) -> dict[str, dict[str, Any]]:
+        """As the port says, in the order of their names."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                text("SELECT name, body FROM documents WHERE kind = :kind AND project = :project"),
+                {"kind": _plain(kind), "project": _plain(project)},
+            ).all()
+        return {name: json.loads(body) for name, body in sorted((row[0], row[1]) for row in rows)}
+
+    def delete(self, kind: str, project: str, name: str) -> bool:
+        """As the port says."""
+        where = {"kind": _plain(kind), "project": _plain(project), "name": _plain(name)}
+        with self._database.write() as connection:
+            statement = text("DELETE FROM documents WHERE kind = :kind AND project = :project AND name = :name")
+            return connection.execute(statement, where).rowcount > 0
+
+    def close(self) -> None:
+        """As the port says; the next use opens it again."""
+        self._database.close()
+
+    def _add_key(self, connection: Connection, project: str | None, role: str, secret: str, *, given: bool = False) -> None:
+        if not _SECRET.fullmatch(secret):
+            raise invalid("This cannot be a key.", place="key", way_out="Use up to 200 letters, digits and signs without spaces.")
+        row = {
+            "hash": _hash(secret),
+            "project": project,
+            "role": role,
+            "prefix": secret[: min(_PREFIX_LENGTH, len(secret) // 3)],  # of a short key not so much that the rest could be guessed
+            "given": given,
+            "created_us": self._clock(),
+        }
+        try:
+            connection.execute(text(_ADD_KEY), row)
+        except IntegrityError:
+            raise conflict(
+                "This key is in use already.", place="key", way_out="Choose another, or leave it out to have one made."
+            ) from None
+
+
+def _new_secret(role: str) -> str:
+    return _PREFIXES[role] + secrets.token_urlsafe(24)
+
+
+def _hash(secret: str) -> str:
+    """Keys are long and random, so that a plain hash cannot be turned back; it is looked up for each request, so that it must be quick."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _free_id(connection: Connection, name: str) -> str:
+    """The name as a slug; with a number when it is taken. It never equals another project's name."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].rstrip("-") or "project"
+    taken = {word for row in connection.execute(text("SELECT id, name_key FROM projects")) for word in row}
+    if slug not in taken:
+        return slug
+    return next(candidate for number in range(2, len(taken) + 3) if (candidate := f"{slug}-{number}") not in taken)
+
+
+def _checked_text(value: str, place: str, longest: int) -> str:
+    if not 0 < len(value) <= longest or "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise invalid(f"This cannot be a {place}.", place=place, way_out=f"Use 1 to {longest} characters.")
+    return value
+
+
+def _plain(value: str) -> str:
+    """A text that any database takes as a value; what it changes is in no text that we keep."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _name_taken(name: str) -> AlmanacError:
+    return conflict(f"There is a project {name!r} already.", place="name", way_out="Choose another name.")
+
+
+def _columns(project: Project) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "zone": project.zone,
+        "week_start": project.week_start,
+        "quota": project.quota,
+        "retention_days": project.retention_days,
+        "settings": _as_json(project.settings),
+    }
+
+
+def _project(row: Mapping[Any, Any]) -> Project:
+    return Project(
+        id=row["id"],
+        name=row["name"],
+        zone=row["zone"],
+        week_start=row["week_start"],
+        quota=row["quota"],
+        retention_days=row["retention_days"],
+        created_at=_moment(row["created_us"]),
+        settings=json.loads(row["settings"]),
+    )
+
+
+def _key(row: Any) -> Key:
+    return Key(role=row.role, project=row.project or "", prefix=row.prefix, created_at=_moment(row.created_us))
+
+
+def _moment(us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise invalid(f"It cannot be saved as JSON: {error}.", place="body") from None

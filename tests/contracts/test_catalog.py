@@ -1,0 +1,334 @@
+"""What every catalog promises, one suite over SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from almanac.adapters.catalog_sql import SqlCatalog
+from almanac.core.errors import AlmanacError, Code
+from almanac.core.ports import Catalog, Project
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def _tool(name: str) -> str | None:
+    """Debian keeps PostgreSQL's tools off the path."""
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(places[-1]) if places else shutil.which(name)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL of our own, as `user@host:port`."""
+    initdb, postgres = _tool("initdb"), _tool("postgres")
+    if not initdb or not postgres:
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="almanac-postgres-"))  # pytest's own folders are closed to other users
+    as_user: dict[str, Any] = {}
+    if os.getuid() == 0:  # it refuses to run as root
+        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        try:
+            shutil.chown(folder, "postgres", "postgres")
+        except LookupError:
+            folder.rmdir()
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = folder / "data"
+    subprocess.run(
+        [initdb, "-D", str(data), "-U", "almanac", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, capture_output=True, **as_user
+    )
+    process = subprocess.Popen(
+        [postgres, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"], stderr=subprocess.DEVNULL, **as_user
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"almanac@127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "a folder?" / "catalog.db")
+    server = request.getfixturevalue("server")
+    name = f"test_{time.time_ns()}"
+    engine = sa.create_engine(f"postgresql+pg8000://{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"postgresql://{server}/{name}"
+
+
+@pytest.fixture
+def catalog(address: str) -> Iterator[Catalog]:
+    opened = SqlCatalog(address, clock=lambda: int(NOW.timestamp()) * 1_000_000)
+    yield opened
+    opened.close()
+
+
+def refused(code: Code, call: Any, *arguments: Any, **named: Any) -> AlmanacError:
+    with pytest.raises(AlmanacError) as error:
+        call(*arguments, **named)
+    assert error.value.code == code
+    return error.value
+
+
+def test_a_project_with_its_three_keys(catalog: Catalog) -> None:
+    project, secrets = catalog.create_project("Ticket Shop", write_key="my-write-key", zone="Europe/Berlin")
+    assert project == Project(id="ticket-shop", name="Ticket Shop", zone="Europe/Berlin", created_at=NOW)
+    assert secrets["write"] == "my-write-key"
+    assert secrets["read"].startswith("rk_")
+    assert secrets["admin"].startswith("ak_")
+    assert min(len(secrets["read"]), len(secrets["admin"])) >= 27
+    for role, secret in secrets.items():
+        key = catalog.find_key(secret)
+        assert key
+        assert (key.role, key.project, key.created_at) == (role, "ticket-shop", NOW)
+        assert secret.startswith(key.prefix)
+    assert catalog.find_key("no such key") is None
+    assert sorted(key.role for key in catalog.keys("ticket-shop")) == ["admin", "read", "write"]
+
+
+def test_projects_are_found_by_id_and_by_name(catalog: Catalog) -> None:
+    club, _ = catalog.create_project("Club 27")
+    cafe, _ = catalog.create_project("  Café  ")
+    assert (club.id, cafe.id, cafe.name) == ("club-27", "cafe", "Café")
+    assert catalog.projects() == [cafe, club]
+    assert catalog.project("club-27") == catalog.project("CLUB 27") == club
+    assert catalog.project("café") == cafe
+    for unknown in ("nothing", "", "a\0b", "\ud800"):
+        assert refused(Code.NOT_FOUND, catalog.project, unknown).place == "project"
+
+
+def test_ids_are_slugs_that_never_mean_two_projects(catalog: Catalog) -> None:
+    ids = [catalog.create_project(name)[0].id for name in ("A b", "a, b", "日本", "中国", "x" * 100)]
+    assert ids == ["a-b", "a-b-2", "project", "project-2", "x" * 40]
+    refused(Code.CONFLICT, catalog.create_project, "a-b")  # the id of another
+
+
+def test_a_taken_name_or_key_is_a_conflict_and_leaves_nothing(catalog: Catalog) -> None:
+    catalog.create_project("Shop", write_key="key-1")
+    refused(Code.CONFLICT, catalog.create_project, "SHOP")
+    refused(Code.CONFLICT, catalog.create_project, "Other", write_key="key-1")
+    assert [project.name for project in catalog.projects()] == ["Shop"]
+    refused(Code.CONFLICT, catalog.create_key, "shop", "read", secret="key-1")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\0b", "\ud800"])
+def test_an_odd_name_is_refused(catalog: Catalog, name: str) -> None:
+    refused(Code.INVALID, catalog.create_project, name)
+
+
+def test_odd_keys_zones_and_roles_are_refused(catalog: Catalog) -> None:
+    refused(Code.INVALID, catalog.create_project, "Shop", write_key="with space")
+    refused(Code.INVALID, catalog.create_project, "Shop", zone="Mars/Base")
+    catalog.create_project("Shop")
+    refused(Code.INVALID, catalog.create_key, "shop", "owner")
+    refused(Code.INVALID, catalog.create_key, "", "write")
+    refused(Code.NOT_FOUND, catalog.create_key, "none", "write")
+
+
+def test_a_project_is_changed(catalog: Catalog) -> None:
+    project, _ = catalog.create_project("Shop")
+    changed = replace(
+        project, zone="Asia/Tokyo", week_start="sunday", quota=500, retention_days=90, settings={"pii": ["email"], "n": 2**60}
+    )
+    catalog.update_project(changed)
+    assert catalog.project("shop") == changed
+    refused(Code.NOT_FOUND, catalog.update_project, replace(changed, id="none"))
+    for wrong in (
+        {"zone": "Mars"},
+        {"week_start": "friday"},
+        {"quota": -1},
+        {"settings": {"x": float("nan")}},
+        {"settings": {"x": object()}},
+    ):
+        refused(Code.INVALID, catalog.update_project, replace(changed, **wrong))
+
+
+def test_further_keys_work_and_are_listed_without_their_secrets(catalog: Catalog) -> None:
+    catalog.create_project("Shop")
+    secret = catalog.create_key("Shop", "read")
+    found = catalog.find_key(secret)
+    assert found
+    assert (found.role, found.project, found.prefix) == ("read", "shop", secret[:8])
+    assert catalog.create_key("shop", "write", secret="abc") == "abc"
+    short = catalog.find_key("abc")
+    assert short
+    assert short.prefix == "a"
+    assert len(catalog.keys("shop")) == 5
+    assert all(len(key.prefix) <= 8 for key in catalog.keys("shop"))
+
+
+def test_the_servers_admin_key_is_told_once(catalog: Catalog) -> None:
+    first = catalog.ensure_admin()
+    assert first.startswith("ak_")
+    assert catalog.ensure_admin() == ""
+    key = catalog.find_key(first)
+    assert key
+    assert (key.role, key.project) == ("admin", "")
+
+
+def test_a_given_admin_key_replaces_the_one_given_before(catalog: Catalog) -> None:
+    made = catalog.ensure_admin()
+    for secret in ("first-secret", "first-secret", "second-secret"):
+        assert catalog.ensure_admin(secret) == secret
+    assert catalog.find_key("first-secret") is None
+    assert catalog.find_key("second-secret")
+    assert catalog.find_key(made)
+    assert catalog.ensure_admin(made) == made
+    assert catalog.find_key("second-secret") is None
+    assert len(catalog.keys("")) == 1
+
+
+def test_no_secret_is_kept(address: str, tmp_path: Path) -> None:
+    catalog = SqlCatalog(address)
+    _, secrets = catalog.create_project("Shop", write_key="a-write-key-of-mine")
+    everything = [*secrets.values(), catalog.ensure_admin(), catalog.create_key("shop", "read")]
+    catalog.close()
+    dump = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    if address.startswith("postgresql"):
+        engine = sa.create_engine(address.replace("postgresql:", "postgresql+pg8000:"))
+        with engine.connect() as connection:
+            dump = repr(connection.execute(sa.text("SELECT * FROM keys")).all()).encode()
+        engine.dispose()
+    assert b"ak_" in dump
+    assert [secret for secret in everything if secret.encode() in dump] == []
+
+
+def test_documents_are_saved_by_kind_project_and_name(catalog: Catalog) -> None:
+    question = {"kind": "trend", "series": [{"event": "Bought ✓"}], "nul": "\0", "odd": "\ud800", "big": 2**70, "none": None}
+    catalog.put("question", "shop", "Sales", question)
+    catalog.put("question", "shop", "Änderung", {"a": 1})
+    catalog.put("question", "club", "Sales", {"b": 2})
+    catalog.put("geo", "", "rules", {"c": 3})
+    assert catalog.get("question", "shop", "Sales") == question
+    assert catalog.documents("question", "shop") == {"Sales": question, "Änderung": {"a": 1}}
+    catalog.put("question", "shop", "Sales", {"new": True})
+    assert catalog.get("question", "shop", "Sales") == {"new": True}
+    assert catalog.get("question", "club", "Sales") == {"b": 2}
+    assert catalog.delete("question", "shop", "Sales") is True
+    assert catalog.delete("question", "shop", "Sales") is False
+    assert catalog.get("question", "shop", "Sales") is None
+    assert catalog.documents("geo", "") == {"rules": {"c": 3}}
+    assert catalog.get("geo", "", "a\0b") is None
+    for wrong in ({"x": float("inf")}, {"x": {1, 2}}):
+        refused(Code.INVALID, catalog.put, "question", "shop", "wrong", wrong)
+    refused(Code.INVALID, catalog.put, "question", "shop", "", {})
+
+
+def test_threads_share_one_catalog(catalog: Catalog) -> None:
+    catalog.create_project("Shop")
+
+    def work(number: int) -> str:
+        catalog.put("progress", "shop", f"file-{number % 5}", {"rows": number})
+        return catalog.create_project(f"p {number % 20}.{number}")[0].id if number % 2 else catalog.create_key("shop", "read")
+
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(work, range(80)))
+    assert len(set(made)) == 80
+    assert all(catalog.find_key(secret) for secret in made[::2])
+    assert len(catalog.projects()) == 41
+    assert len(catalog.documents("progress", "shop")) == 5
+
+
+def test_many_threads_that_want_one_name_get_it_once(catalog: Catalog) -> None:
+    def work(_: int) -> bool:
+        try:
+            catalog.create_project("Wanted")
+        except AlmanacError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(work, range(16))) == 1
+
+
+OPEN = """
+import sys
+from almanac.adapters.catalog_sql import SqlCatalog
+catalog = SqlCatalog(sys.argv[1])
+sys.stdin.readline()
+catalog.create_project(sys.argv[2])
+print("alembic" in sys.modules)
+"""
+
+
+def test_processes_that_open_a_new_catalog_at_once_all_succeed(address: str) -> None:
+    def start(number: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error", "-c", OPEN, address, f"p{number}"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    processes = [start(number) for number in range(6)]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    catalog = SqlCatalog(address)
+    assert [project.name for project in catalog.projects()] == [f"p{number}" for number in range(6)]
+    catalog.close()
+    last = start(6).communicate("go\n", timeout=60)[0]
+    assert last.strip() == "False", "a catalog that is up to date is opened without alembic"
+
+
+def test_a_catalog_out_of_reach_is_unavailable(tmp_path: Path) -> None:
+    tmp_path.joinpath("catalog.db").write_bytes(b"this is not a database" * 100)
+    gone = SqlCatalog("postgresql://almanac@127.0.0.1:1/none")
+    for catalog in (SqlCatalog(str(tmp_path / "catalog.db")), gone):
+        error = refused(Code.UNAVAILABLE, catalog.projects)
+        assert error.message == "The catalog is out of reach."
+        catalog.close()
+
+
+@pytest.mark.parametrize("address", ["mysql://host/db", "postgresql://host:port/db", "://"])
+def test_an_odd_address_is_refused(address: str) -> None:
+    assert refused(Code.INVALID, SqlCatalog, address).place == "catalog"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=4,
+    )
+)
+def test_a_document_comes_back_as_it_was_put(catalog: Catalog, body: dict[str, Any]) -> None:
+    catalog.put("law", "shop", "it", body)
+    assert catalog.get("law", "shop", "it") == body
