@@ -7,7 +7,7 @@ of others do not exist: they answer as a project that was never made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request, Security
@@ -29,8 +29,8 @@ bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A read or 
 class Visitor:
     """One caller, with the key that he showed. Checks are synchronous: they run in the same thread as the work."""
 
-    rooms: Rooms
-    secret: str
+    rooms: Rooms = field(repr=False)
+    secret: str = field(repr=False)  # a traceback in the log must not hold it
 
     def key(self) -> Key:
         """Who the key is. Raises `denied` (401)."""

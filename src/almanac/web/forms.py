@@ -175,10 +175,30 @@ class Replay(Form):
     edits: dict[str, str] = Field({}, description="New text of a message by the id of its dead letter.")
 
 
+class Replayed(BaseModel):
+    """What a replay did."""
+
+    replayed: int
+    failed: list[dict[str, str]] = Field(description="Those that failed again, with id and reason; they wait on.")
+
+
 class Discard(Form):
     """Dead letters to give up."""
 
     ids: list[str] = Field(min_length=1, max_length=100_000, description="Which.")
+
+
+class Discarded(BaseModel):
+    """How many dead letters were given up."""
+
+    discarded: int
+
+
+class EdgeBody(BaseModel):
+    """A merge, and whether it is undone now."""
+
+    edge: str
+    undone: bool
 
 
 class CheckBody(BaseModel):

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import anyio
@@ -108,11 +108,8 @@ def _load(rooms: Rooms) -> Check:
     state = rooms.loader.state()
     since = state.get("failing_since")
     if since:
-        cause = str(state.get("last_error") or "unknown")
-        words = instant(since) if isinstance(since, datetime) else str(since)
-        return Check(
-            "load", False, f"It has been failing since {words}: {cause}", "Accepted events wait in the log and are loaded by themselves."
-        )
+        words = f"It has been failing since {since}: {_cause(str(state.get('last_error')))}."
+        return Check("load", False, words, "Accepted events wait in the log and are loaded by themselves when the cause is gone.")
     if not state.get("running", True):
         return Check("load", False, "It is not running.", "Restart the server; accepted events wait in the log.")
     return Check("load", True, "It runs.")
@@ -136,8 +133,23 @@ def _ledger(rooms: Rooms) -> Check:
 def _gap_cause(rooms: Rooms) -> str:
     state = rooms.loader.state() if rooms.loader else {}
     if state.get("last_error"):
-        return f"The load's last error: {state['last_error']}"
+        return f"The load's last error: {_cause(state['last_error'])}."
     return "The load reports no error: a piece of the log may have been removed, or changed by another program."
+
+
+def _cause(error: str) -> str:
+    """An error of the load without the values in it, which belong to a project."""
+    words = {
+        "no space": "the disk is full",
+        "not_enough_space": "the disk is full",
+        "memory": "the engine has no memory left",
+        "permission": "the data folder may not be written",
+        "read-only": "the data folder may not be written",
+        "connect": "the event store cannot be reached",
+        "timeout": "the event store is too slow",
+    }
+    known = next((meaning for word, meaning in words.items() if word in error.lower()), "")
+    return known or f"an error of type {error.partition(':')[0] or 'unknown'}, which the server's log tells whole"
 
 
 def _log(rooms: Rooms) -> Check:

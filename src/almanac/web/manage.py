@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -127,7 +126,7 @@ def dead_letters(
 
 @router.post(
     "/projects/{project}/dead-letters/replay",
-    response_model=dict[str, Any],
+    response_model=forms.Replayed,
     responses=_ENTER,
     summary="Send dead letters again (admin)",
     tags=["data"],
@@ -140,7 +139,7 @@ def replay(project: ProjectName, which: forms.Replay, caller: Caller) -> Respons
 
 @router.post(
     "/projects/{project}/dead-letters/discard",
-    response_model=dict[str, Any],
+    response_model=forms.Discarded,
     responses=_ENTER,
     summary="Give dead letters up (admin)",
     tags=["data"],
@@ -148,7 +147,7 @@ def replay(project: ProjectName, which: forms.Replay, caller: Caller) -> Respons
 def discard(project: ProjectName, which: forms.Discard, caller: Caller) -> Response:
     """They stay in the ledger as rejected."""
     found = caller.enter(project, "admin")
-    return _outcome(caller.rooms.dead_letters.discard(found.id, which.ids), {"discarded": len(set(which.ids))})
+    return Json({"discarded": caller.rooms.dead_letters.discard(found.id, which.ids)})
 
 
 EdgeName = Annotated[str, Path(description="Id of the merge, from a person's `edges`.", min_length=1, max_length=200)]
@@ -156,7 +155,7 @@ EdgeName = Annotated[str, Path(description="Id of the merge, from a person's `ed
 
 @router.post(
     "/projects/{project}/merges/{edge}/undo",
-    response_model=dict[str, Any],
+    response_model=forms.EdgeBody,
     responses=_ENTER | responses(409),
     summary="Take a merge back (admin)",
     tags=["people"],
@@ -164,12 +163,13 @@ EdgeName = Annotated[str, Path(description="Id of the merge, from a person's `ed
 def undo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """No event moves: from now on questions read two persons."""
     found = caller.enter(project, "admin")
-    return _outcome(caller.rooms.identity.undo(found.id, edge), {"edge": edge, "undone": True})
+    caller.rooms.identity.undo(found.id, edge)
+    return Json({"edge": edge, "undone": True})
 
 
 @router.post(
     "/projects/{project}/merges/{edge}/redo",
-    response_model=dict[str, Any],
+    response_model=forms.EdgeBody,
     responses=_ENTER | responses(409),
     summary="Make an undone merge count again (admin)",
     tags=["people"],
@@ -177,9 +177,5 @@ def undo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
 def redo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """The reverse of undo."""
     found = caller.enter(project, "admin")
-    return _outcome(caller.rooms.identity.redo(found.id, edge), {"edge": edge, "undone": False})
-
-
-def _outcome(said: Any, otherwise: Mapping[str, Any]) -> Json:
-    """What the room said of its deed, or what was done."""
-    return Json(said if isinstance(said, Mapping) else otherwise)
+    caller.rooms.identity.redo(found.id, edge)
+    return Json({"edge": edge, "undone": False})

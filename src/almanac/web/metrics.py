@@ -22,6 +22,14 @@ LEDGER_HOURS: Final = 24
 _KEPT: Final = 2.0  # seconds that figures are served again: without a key, asking must cost nothing
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+_LOAD: Final = {
+    "batches": "Batches loaded.",
+    "events": "Events loaded.",
+    "duplicates": "Events that came again.",
+    "rejected": "Dead letters.",
+    "seconds": "Time spent loading.",
+}
+
 log = structlog.get_logger("almanac.web")
 
 
@@ -108,8 +116,7 @@ def _load(rooms: Rooms) -> Iterator[Metric]:
         return
     state = rooms.loader.state()
     yield _gauge("almanac_load_failing", "1 while the load fails.", 1 if state.get("failing_since") else 0)
-    helps = {"batches": "Batches loaded.", "events": "Events loaded.", "errors": "Tries that failed.", "seconds": "Time spent loading."}
-    for name, help_ in helps.items():
+    for name, help_ in _LOAD.items():
         if _is_number(state.get(name)):
             yield _counter(f"almanac_load_{name}", help_, float(state[name]))
     if _is_number(state.get("parts")):
@@ -121,31 +128,27 @@ def _store(rooms: Rooms) -> Iterator[Metric]:
 
 
 def _collectors(rooms: Rooms) -> Iterator[Metric]:
-    """Plain numbers become one counter each; a mapping of numbers becomes one labelled by its keys, unless the keys are projects."""
+    """A plain number is one counter, a mapping of numbers one labelled by its keys; what is under way is a gauge."""
     totals: dict[str, dict[str, float]] = {}
     for counters in rooms.collectors():
         for name, value in counters.items():
+            into = totals.setdefault(name, {})
             for label, number in _numbers(name, value).items():
-                into = totals.setdefault(name, {})
                 into[label] = into.get(label, 0.0) + number
     for name, by_label in sorted(totals.items()):
-        labelled = set(by_label) != {""}
-        family = CounterMetricFamily(
-            f"almanac_collector_{name}", f"Collectors: {name.replace('_', ' ')}.", labels=["by"] if labelled else []
-        )
+        family_of = GaugeMetricFamily if name == "under_way" else CounterMetricFamily
+        labels = ["by"] if set(by_label) - {""} else []
+        family = family_of(f"almanac_collector_{name}", f"Collectors: {name.replace('_', ' ')}.", labels=labels)
         for label, number in sorted(by_label.items()):
-            family.add_metric([label] if labelled else [], number)
+            family.add_metric([label] if labels else [], number)
         yield family
 
 
 def _numbers(name: str, value: Any) -> dict[str, float]:
     if _is_number(value):
         return {"": float(value)}
-    if not isinstance(value, Mapping):
-        return {}
-    numbers = {str(label): float(number) for label, number in value.items() if _is_number(number)}
-    by_project = name in ("accepted", "events") or "project" in name
-    return {"": sum(numbers.values())} if by_project else numbers
+    numbers = {str(label): float(number) for label, number in value.items()} if isinstance(value, Mapping) else {}
+    return {"": sum(numbers.values())} if name == "events" else numbers  # events are counted by project: names stay inside
 
 
 def _is_number(value: Any) -> bool:

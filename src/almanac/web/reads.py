@@ -91,7 +91,7 @@ def person(rooms: Rooms, project: str, distinct_id: str, *, limit: int = 100) ->
 
 def _ids(distinct_id: str, edges: Sequence[dict[str, Any]]) -> list[str]:
     """The id and all that merges in force tie to it."""
-    in_force = [(str(edge["source"]), str(edge["target"])) for edge in edges if not edge.get("undone")]
+    in_force = [(str(edge["source"]), str(edge["target"])) for edge in edges if edge["state"] == "in force"]
     known = {distinct_id}
     grew = True
     while grew:
@@ -127,6 +127,7 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
             $whose
         ORDER BY time_received DESC, event_id
         LIMIT {limit:UInt32}
+        SETTINGS output_format_json_escape_forward_slashes = 0
         """,
         {"project": project, "limit": limit},
         recent=recent,

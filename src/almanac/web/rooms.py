@@ -89,12 +89,13 @@ class DeadLetterRoom(Protocol):
         """The newest first."""
         ...
 
-    def replay(self, project: str, ids: Sequence[str] | None, *, edits: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Sends these (all that wait, with None) through the collector's door again, mended by `edits` (id -> new text)."""
+    def replay(self, project: str, ids: Sequence[str] | None, *, edits: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        """Sends these (all that wait, with None) through the collector's door again, mended by `edits` (id -> new text): `replayed`, how
+        many, and `failed`, those that wait on, each with `id` and `reason`."""
         ...
 
-    def discard(self, project: str, ids: Sequence[str]) -> Any:
-        """Gives these up."""
+    def discard(self, project: str, ids: Sequence[str] | None) -> int:
+        """Puts these away for good; how many."""
         ...
 
 
@@ -102,15 +103,15 @@ class IdentityRoom(Protocol):
     """Who is who."""
 
     def edges(self, project: str, distinct_id: str) -> list[dict[str, Any]]:
-        """The merges that made this person."""
+        """The statements that touch this person: edge, source, target, how, at, state (in force, refused, undone)."""
         ...
 
-    def undo(self, project: str, edge_id: str) -> Any:
-        """Takes a merge back."""
+    def undo(self, project: str, edge: str) -> None:
+        """Takes a merge back. Raises `not_found`."""
         ...
 
-    def redo(self, project: str, edge_id: str) -> Any:
-        """Makes an undone merge count again."""
+    def redo(self, project: str, edge: str) -> None:
+        """Makes an undone merge count again. Raises `not_found`."""
         ...
 
 

@@ -1,0 +1,201 @@
+"""Who may do what: every door of the API, by every key; and the written list of attempts on another project, all refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.faces.conftest import House, Keys
+
+# Every door: method, path, body, and what it needs. `own`: any key that is known; `server`: the server's admin key.
+DOORS: list[tuple[str, str, Any, str]] = [
+    ("POST", "/api/v1/projects/{project}/ask", {"kind": "trend", "series": ["order"], "last": "7 days"}, "read"),
+    ("GET", "/api/v1/projects/{project}/kinds", None, "read"),
+    ("GET", "/api/v1/projects/{project}/events", None, "read"),
+    ("GET", "/api/v1/projects/{project}/event-names", None, "read"),
+    ("GET", "/api/v1/projects/{project}/properties", None, "read"),
+    ("GET", "/api/v1/projects/{project}/ledger", None, "read"),
+    ("GET", "/api/v1/projects/{project}/people/{distinct_id}", None, "read"),
+    ("GET", "/api/v1/projects/{project}/export", None, "read"),
+    ("GET", "/api/v1/projects/{project}", None, "read"),
+    ("PATCH", "/api/v1/projects/{project}", {}, "admin"),
+    ("GET", "/api/v1/projects/{project}/keys", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/keys", {"role": "read"}, "admin"),
+    ("GET", "/api/v1/projects/{project}/dead-letters", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/dead-letters/replay", {}, "admin"),
+    ("POST", "/api/v1/projects/{project}/dead-letters/discard", {"ids": ["none"]}, "admin"),
+    ("POST", "/api/v1/projects/{project}/merges/{edge}/undo", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/merges/{edge}/redo", None, "admin"),
+    ("GET", "/api/v1/me", None, "own"),
+    ("GET", "/api/v1/projects", None, "server"),
+    ("POST", "/api/v1/projects", {"name": "made by the matrix"}, "server"),
+    ("GET", "/api/v1/ledger", None, "server"),
+    ("POST", "/api/v1/backup", {"folder": "/no/such/folder"}, "server"),
+]
+OPEN = {("GET", "/health"), ("GET", "/metrics")}
+SECRET = "a-secret-name-of-another-tenant"
+
+
+@pytest.fixture(scope="module")
+def ours(house: House) -> Keys:
+    keys = house.project("ours")
+    house.send(keys.project, {"event": "order", "distinct_id": "us"})
+    return keys
+
+
+@pytest.fixture(scope="module")
+def theirs(house: House) -> Keys:
+    keys = house.project("theirs")
+    house.send(keys.project, {"event": SECRET, "distinct_id": SECRET, "anonymous_id": f"{SECRET}-browser", "properties": {SECRET: SECRET}})
+    house.spoil(keys.project, SECRET)
+    return keys
+
+
+def knock(house: House, method: str, path: str, body: Any, key: str | None) -> tuple[int, str]:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    answer = house.client.request(method, path, json=body, headers=headers)
+    return answer.status_code, answer.text
+
+
+def path_of(door: str, project: str) -> str:
+    return door.format(project=quote(project, safe=""), distinct_id="us", edge="no-such-edge")
+
+
+def test_the_list_of_doors_is_whole(house: House) -> None:
+    described = house.client.get("/openapi.json").json()["paths"]
+    doors = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    assert doors - OPEN == {(method, path) for method, path, _, _ in DOORS}
+
+
+@pytest.mark.parametrize(("method", "door", "body", "needs"), DOORS)
+def test_keys_and_roles(house: House, ours: Keys, theirs: Keys, method: str, door: str, body: Any, needs: str) -> None:
+    path = path_of(door, ours.project)
+    allowed = {
+        "read": {ours.read, ours.admin},
+        "admin": {ours.admin},
+        "own": {ours.write, ours.read, ours.admin, theirs.read},
+        "server": set(),
+    }
+    for key in (None, "", "wrong", f"{ours.read}x", ours.read[:-1], f"{ours.read} {ours.admin}"):
+        assert knock(house, method, path, body, key)[0] == 401, key
+    for key in (ours.write, ours.read, ours.admin):
+        status, text = knock(house, method, path, body, key)
+        if key in allowed[needs]:
+            # A dead letter or a merge that isn't there: entered, and found nothing.
+            assert status in (200, 201) or (status == 404 and "project" not in text), text
+        else:
+            assert status == 403, text
+    assert knock(house, method, path, body, house.server_key)[0] in (200, 201, 400, 404)
+
+
+@pytest.mark.parametrize(("method", "door", "body", "needs"), [door for door in DOORS if "{project}" in door[1]])
+def test_the_project_of_others_does_not_exist(
+    house: House, ours: Keys, theirs: Keys, method: str, door: str, body: Any, needs: str
+) -> None:
+    for key in (ours.write, ours.read, ours.admin):
+        for name in (theirs.project, theirs.name):
+            status, text = knock(house, method, path_of(door, name), body, key)
+            there = (status, text.replace(name, "NAME"))
+            nowhere = knock(house, method, path_of(door, "no-such-project"), body, key)
+            assert there == (404, nowhere[1].replace("no-such-project", "NAME"))
+            assert SECRET not in text
+
+
+def attempts(theirs: Keys) -> list[tuple[str, str, Any]]:
+    """Ways to reach another project through the doors of one's own."""
+    own, other = "/api/v1/projects/{own}", theirs.project
+    inside = {"kind": "trend", "series": ["order"], "last": "7 days"}
+    return [
+        ("GET", f"{own}/../{other}/events", None),
+        ("GET", f"{own}/%2e%2e/{other}/events", None),
+        ("GET", f"{own}%2f..%2f{other}/events", None),
+        ("GET", f"{own}/events/../../{other}/events", None),
+        ("GET", f"/api/v1/projects//{other}/events", None),
+        ("GET", f"{own}%00/events", None),
+        ("GET", f"{own}/events?project={other}", None),
+        ("GET", f"{own}/events?event={SECRET}", None),
+        ("GET", f"{own}/events?distinct_id={SECRET}", None),
+        ("GET", f"{own}/events?event={quote(chr(39) + ' OR 1=1 --')}", None),
+        ("GET", f"{own}/events?event={quote('{project:String}')}", None),
+        ("GET", f"{own}/properties?event={SECRET}", None),
+        ("GET", f"{own}/properties?event={quote(chr(39) + ') OR (1=1')}", None),
+        ("GET", f"{own}/export?project={other}", None),
+        ("GET", f"{own}/export?event={SECRET}", None),
+        ("GET", f"{own}/export?event={quote(chr(39) + ' OR 1=1 --')}", None),
+        ("GET", f"{own}/event-names?project={other}", None),
+        ("GET", f"{own}/ledger?project={other}", None),
+        ("GET", f"{own}/people/{SECRET}", None),
+        ("GET", f"{own}/people/{SECRET}-browser", None),
+        ("GET", f"{own}/people/{quote(chr(39) + ' OR 1=1 --')}", None),
+        ("GET", f"{own}/dead-letters?project={other}", None),
+        ("GET", f"{own}/dead-letters?reason={quote(chr(39) + ' OR 1=1 --')}", None),
+        ("POST", f"{own}/ask?project={other}", inside),
+        ("POST", f"{own}/ask", {**inside, "project": other}),
+        ("POST", f"{own}/ask", {**inside, "series": [SECRET]}),
+        ("POST", f"{own}/ask", {**inside, "tenant": other}),
+        ("POST", f"{own}/ask", {**inside, "filters": [{"property": "@project", "value": other}]}),
+        ("POST", f"{own}/ask", {**inside, "breakdown": [{"property": "@project"}]}),
+        ("POST", f"{own}/ask", {**inside, "breakdown": [{"property": "`) OR project != '' OR (`"}]}),
+        ("POST", f"{own}/ask", {**inside, "timezone": f"../../{other}"}),
+        ("PATCH", own, {"id": other}),
+        ("PATCH", own, {"name": other}),
+        ("POST", f"{own}/keys", {"role": "admin", "project": other}),
+        ("POST", f"{own}/keys", {"role": "server"}),
+        ("POST", f"{own}/dead-letters/replay", {"ids": ["{letter}"]}),
+        ("POST", f"{own}/dead-letters/discard", {"ids": ["{letter}"]}),
+        ("POST", f"{own}/merges/{{edge}}/undo", None),
+        ("POST", f"{own}/merges/{{edge}}/redo", None),
+    ]
+
+
+def test_attempts_on_another_project(house: House, ours: Keys, theirs: Keys) -> None:
+    server = {"Authorization": f"Bearer {house.server_key}"}
+    base = f"/api/v1/projects/{theirs.project}"
+    letter = house.client.get(f"{base}/dead-letters", headers=server).json()[0]["id"]
+    edge = house.client.get(f"{base}/people/{SECRET}", headers=server).json()["edges"][0]["edge"]
+
+    def state() -> list[str]:
+        paths = ("", "/keys", "/dead-letters", f"/people/{SECRET}", "/events", "/event-names")
+        return [house.client.get(f"{base}{path}", headers=server).text for path in paths]
+
+    before = state()
+    for method, path, body in attempts(theirs):
+        reached = path.replace("{own}", ours.project).replace("{edge}", edge)
+        if body and "ids" in body:
+            body = {"ids": [letter]}
+        for key in (ours.read, ours.admin):
+            status, text = knock(house, method, reached, body, key)
+            told = text.replace(path, "").replace(reached, "")
+            assert status < 500, (method, reached, body, text)
+            echoed = reached + str(body)  # what the caller said himself is no secret
+            assert SECRET not in told or SECRET in echoed, (method, reached, body, text)
+            assert f'"event":"{SECRET}"' not in told, (method, reached, body, text)
+    assert state() == before, "nothing of theirs has changed"
+
+
+def test_a_key_made_for_one_project_opens_that_one_only(house: House, ours: Keys, theirs: Keys) -> None:
+    made = house.client.post(
+        f"/api/v1/projects/{ours.project}/keys", json={"role": "admin"}, headers={"Authorization": f"Bearer {ours.admin}"}
+    )
+    assert made.status_code == 201
+    key = made.json()["key"]
+    assert knock(house, "GET", f"/api/v1/projects/{ours.project}/keys", None, key)[0] == 200
+    assert knock(house, "GET", f"/api/v1/projects/{theirs.project}/keys", None, key)[0] == 404
+    assert knock(house, "GET", "/api/v1/projects", None, key)[0] == 403
+
+
+def test_what_needs_no_key_names_no_project(house: House, ours: Keys, theirs: Keys) -> None:
+    for path in ("/health", "/metrics", "/openapi.json", "/docs", "/"):
+        text = house.client.get(path).text
+        assert SECRET not in text
+        for name in (ours.project, theirs.project):
+            assert f'"{name}"' not in text, path
+
+
+def test_lists_of_keys_hold_no_secrets(house: House, ours: Keys) -> None:
+    text = house.client.get(f"/api/v1/projects/{ours.project}/keys", headers={"Authorization": f"Bearer {ours.admin}"}).text
+    for secret in (ours.write, ours.read, ours.admin):
+        assert secret not in text
