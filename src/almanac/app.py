@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from almanac.ingest.identity import Identity
     from almanac.ingest.ledger import Ledger
     from almanac.ingest.load import Loader
+    from almanac.web.rooms import Rooms
 
 VERSION = version("almanac")
 
@@ -137,6 +138,35 @@ def open_local(settings: Settings) -> Iterator[Local]:
         yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, engine)
 
 
+def rooms_of(local: Local) -> Rooms:
+    """What the faces need of these rooms."""
+    from almanac.web.rooms import Rooms
+
+    return Rooms(
+        engine=local.engine,
+        store=local.store,
+        catalog=local.catalog,
+        ledger=local.ledger,
+        dead_letters=local.dead_letters,
+        identity=local.identity,
+        loader=local.loader,
+        log=local.reader,
+        collectors=partial(_told, local.settings),
+        clock=_now,
+        settings=local.settings,
+        version=VERSION,
+        started_at=_now(),
+    )
+
+
+@contextmanager
+def open_rooms(settings: Settings) -> Iterator[Rooms]:
+    """The rooms of a data folder that no server serves, with everything loaded that waits in its log."""
+    with open_local(settings) as local:
+        local.loader.drain()
+        yield rooms_of(local)
+
+
 def _watermark(reader: FileLogReader, project: str) -> datetime:
     """Everything that was received before this moment is in the store."""
     return _now() - timedelta(seconds=reader.lag().seconds)
@@ -215,7 +245,7 @@ async def _listening(app: Any, **address: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await asyncio.wait_for(task, 5)
 
@@ -269,32 +299,27 @@ def _told(settings: Settings) -> list[dict[str, Any]]:
 async def run_engine(settings: Settings, socket: Path) -> None:
     """The engine process: load, questions, faces."""
     from almanac.web.rest import create_app
-    from almanac.web.rooms import Rooms
 
     with _patiently(settings) as local:
-        admin_key = local.catalog.ensure_admin(settings.admin_key)
+        admin_key = _admin_key(settings, local.catalog)
         local.loader.start()
-        rooms = Rooms(
-            engine=local.engine,
-            store=local.store,
-            catalog=local.catalog,
-            ledger=local.ledger,
-            dead_letters=local.dead_letters,
-            identity=local.identity,
-            loader=local.loader,
-            log=local.reader,
-            collectors=partial(_told, settings),
-            clock=_now,
-            settings=settings,
-            version=VERSION,
-            started_at=_now(),
-        )
+        rooms = rooms_of(local)
         socket.unlink(missing_ok=True)
         async with _listening(create_app(rooms), uds=socket):
             _announce(settings, admin_key)
             await _until_stopped()
         settings.serve_file.unlink(missing_ok=True)
         local.loader.stop()
+
+
+def _admin_key(settings: Settings, catalog: Catalog) -> str:
+    """The server's own key. The catalog keeps only its hash, so a key made here is kept in a file that its owner alone reads."""
+    file = settings.data / "admin.key"
+    made = catalog.ensure_admin(settings.admin_key)
+    if made and not settings.admin_key:
+        file.touch(mode=0o600)
+        file.write_text(made)
+    return made or (file.read_text().strip() if file.is_file() else "")
 
 
 @contextmanager

@@ -54,6 +54,9 @@ _SESSION: Final[dict[str, Any]] = {
     "input_format_json_read_objects_as_strings": 1,
     "input_format_json_read_arrays_as_strings": 1,
     "input_format_json_max_depth": 2000,
+    # A text that looks like a date stays a text: else the same property would be of two types, and the text be lost.
+    "input_format_try_infer_dates": 0,
+    "input_format_try_infer_datetimes": 0,
     "session_timezone": "UTC",
     "join_use_nulls": 0,
     "transform_null_in": 0,

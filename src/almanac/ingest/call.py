@@ -16,7 +16,7 @@ from almanac.core.settings import Settings
 from almanac.ingest import body as bodies
 from almanac.ingest import senders
 from almanac.ingest.answers import OK, Answer, Rejection, failure
-from almanac.ingest.keys import Grant, KeyRing
+from almanac.ingest.keys import Grant, Grants
 
 DEEPEST: Final = 500  # levels that the parser surely gets through; `depth_limit` cannot be set higher
 
@@ -59,7 +59,7 @@ class Call:
         peer: str,
         received_us: int,
         settings: Settings,
-        keys: KeyRing,
+        keys: Grants,
     ) -> None:
         self.method = method
         self.scheme = scheme
@@ -204,3 +204,4 @@ class Protocol:
     name: str
     routes: tuple[Route, ...]
     refuse: Callable[[Call, AlmanacError], Answer] = field(default=refuse)
+    replay: tuple[str, bytes, bytes] = ("/api/v1/events", b"", b"")  # path, and what to put around one message to post it there again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from almanac.core.errors import AlmanacError, Code, denied, unavailable
 from almanac.core.ports import Catalog, Key
@@ -26,6 +26,14 @@ class Grant:
 
     project: str
     quota: int
+
+
+class Grants(Protocol):
+    """Whoever knows what a write key allows."""
+
+    def grant(self, secret: str) -> Grant:
+        """What `secret` allows. Raises `denied`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

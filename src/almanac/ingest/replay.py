@@ -36,7 +36,7 @@ def decode(settings: Settings, project: str, protocol: str, original: str) -> Se
         line.received_us = received_us
         return [line]
     door = registry().get(protocol) or registry()["native"]
-    path, body = door.replay(original.encode("utf-8", "surrogatepass"))
+    path, before, behind = door.replay
     call = Call(
         method="POST",
         scheme="http",
@@ -48,7 +48,7 @@ def decode(settings: Settings, project: str, protocol: str, original: str) -> Se
         settings=settings,
         keys=_OneProject(project),
     )
-    call.body, call.protocol = body, door.name
+    call.body, call.protocol = before + original.encode("utf-8", "surrogatepass") + behind, door.name
     routes, call.params = Routes(iter([door])).of(path)
     try:
         route = next(route for _, route in routes if route.method == "POST")

@@ -242,4 +242,5 @@ PROTOCOL: Final = Protocol(
         Route("GET", "/static/{version}/{file}", script, when=_is_script),
     ),
     refuse,
+    replay=("/batch", b'{"batch":[', b"]}"),
 )

@@ -109,4 +109,5 @@ PROTOCOL: Final = Protocol(
         Route("POST", "/v1/m", always_ok),
         Route("GET", "/v1/projects/{key}/settings", browser_settings),
     ),
+    replay=("/v1/batch", b'{"batch":[', b"]}"),
 )

@@ -1,0 +1,1 @@
+"""Benchmarks: each row a ratio within one run, because machines are shared and noisy."""

@@ -1,0 +1,35 @@
+"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness questions footprint soak."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+from bench.footprint import footprint
+from bench.ingest import batches, freshness, soak
+from bench.questions import questions
+from bench.report import Row, show, write
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints and writes the table."""
+    quick = "--quick" in arguments
+    rows: dict[str, Callable[[], Iterator[Row]]] = {
+        "footprint": footprint,
+        "questions": lambda: questions(1_000_000 if quick else 10_000_000),
+        "batches": lambda: batches(10 if quick else 60),
+        "freshness": lambda: freshness(10 if quick else 30),
+        "soak": lambda: soak(60 if quick else 1800),
+    }
+    chosen = [name for name in arguments if not name.startswith("-")] or list(rows)
+    done: list[Row] = []
+    for name in chosen:
+        for row in rows[name]():
+            show(row)
+            done.append(row)
+    if not quick:
+        write(done)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
