@@ -74,7 +74,7 @@ class House:
             identity=identity,
             loader=self.loader,
             log=reader,
-            collectors=lambda: [{"requests": {"segment": 3}, "events": {"shop": 2, "other": 1}, "bytes": 10, "under_way": {"requests": 0}}],
+            collectors=lambda: [_collector(0), _collector(1)],
             clock=now,
             settings=settings,
             version="test",
@@ -120,6 +120,22 @@ class House:
         except (ValueError, KeyError):
             letter = DeadLetter(stage="decode", reason="no_name", detail="The event has no name.", original=original)
             return [dead_letter(project, _micros(), letter, protocol)]
+
+
+def _collector(number: int) -> dict[str, Any]:
+    """What a collector process tells of itself."""
+    return {
+        "collector": number,
+        "pid": 7,
+        "at": time.time(),
+        "requests": {"segment": 3},
+        "events": {"shop": 2, "other": 1},
+        "rejected": {"no_name": 1},
+        "refused": {"401": 4},
+        "bytes": 10,
+        "under_way": {"requests": number, "bytes": 0},
+        "log": {"open_bytes": 5, "waiting_appends": 0, "last_error": "", "fsync_seconds_last": 0.1, "fsync_seconds_max": 0.5 + number},
+    }
 
 
 def _micros() -> int:

@@ -234,7 +234,7 @@ def test_what_nobody_foresaw_is_answered_with_an_id(house: House, shop: Keys, ca
 def test_health_is_green(house: House) -> None:
     with TestClient(create_app(replace(house.rooms, loader=Part(house)))) as client:
         body = client.get("/health").json()
-    assert [check["name"] for check in body["checks"]] == ["store", "load", "ledger", "log", "disk", "memory", "clock"]
+    assert [check["name"] for check in body["checks"]] == ["store", "load", "ledger", "log", "collectors", "disk", "memory", "clock"]
     by_name = {check["name"]: check for check in body["checks"]}
     del by_name["ledger"]  # the store is shared with tests whose log is elsewhere
     assert all(check["ok"] for check in by_name.values()), body
@@ -282,6 +282,11 @@ def broken(house: House) -> Iterator[tuple[str, Rooms, str]]:
         "4 accepted events are not accounted for and 2 more events are stored",
     )
     yield "log", replace(rooms, log=Part(house, bytes=1 << 20, events=7, seconds=90.0)), "7 events (1.0 MiB) wait, the oldest for 90.0 s"
+    full_log = [{"at": datetime.now(UTC).timestamp(), "log": {"last_error": "The disk of the event log is full."}}]
+    yield "collectors", replace(rooms, collectors=lambda: full_log), "The disk of the event log is full."
+    long_ago = [{"at": datetime.now(UTC).timestamp() - 60}, {"at": datetime.now(UTC).timestamp()}]
+    started = replace(rooms, started_at=rooms.started_at - timedelta(hours=1))
+    yield "collectors", replace(started, collectors=lambda: long_ago), "1 of 2 have not reported for 15 s"
     yield "disk", replace(rooms, settings=replace(rooms.settings, disk_reserve=1 << 60)), "MiB are free"
     yield "memory", replace(rooms, settings=replace(rooms.settings, store_memory=1 << 20)), "The engine holds"
     clock = iter([datetime.now(UTC)] + [datetime.now(UTC) + timedelta(hours=1)] * 50)
@@ -314,8 +319,12 @@ def test_metrics_count_questions_and_hide_names(house: House, shop: Keys) -> Non
     assert found["almanac_questions_total", "not_found", "unknown"] == 2, "made-up kinds make no new series"
     assert found["almanac_ledger_events", "stored"] >= 3
     assert found["almanac_log_lag_events",] == 0
-    assert found["almanac_collector_events_total",] == 3, "accepted events are summed over projects"
-    assert found["almanac_collector_requests_total", "segment"] == 3
+    assert found["almanac_collectors",] == 2
+    assert found["almanac_collector_events_total",] == 6, "accepted events are summed over projects"
+    assert found["almanac_collector_requests_total", "segment"] == 6
+    assert found["almanac_collector_refused_total", "401"] == 8
+    assert found["almanac_collector_under_way_requests",] == 1
+    assert found["almanac_collector_log_fsync_seconds_max",] == 1.5, "the worst of them"
     assert found["almanac_store_memory_bytes",] > 0
     assert found["almanac_store_parts",] > 0
     assert found["almanac_room_down", "ledger"] == 0

@@ -28,6 +28,7 @@ TIME_LIMIT: Final = 3.0  # seconds that one check may take
 KEPT: Final = 1.0  # seconds that a finding is served again: without a key, asking must cost nothing
 LAG_LIMIT: Final = 60.0  # seconds that the load may be behind
 LEDGER_DAYS: Final = 2  # how far back gaps are looked for
+SILENCE_LIMIT: Final = 15.0  # seconds without a report of a collector; they report every second
 CLOCK_LIMIT: Final = 5.0  # seconds that the clock may have jumped since the start
 
 
@@ -62,7 +63,16 @@ class Health:
         return {"status": "green" if green else "red", "checks": [asdict(check) for check in self._found]}
 
     async def _look(self) -> list[Check]:
-        checks = {"store": _store, "load": _load, "ledger": _ledger, "log": _log, "disk": _disk, "memory": _memory, "clock": self._clock}
+        checks: dict[str, Callable[[Rooms], Check]] = {
+            "store": _store,
+            "load": _load,
+            "ledger": _ledger,
+            "log": _log,
+            "collectors": _collectors,
+            "disk": _disk,
+            "memory": _memory,
+            "clock": self._clock,
+        }
         found: dict[str, Check] = {}
 
         async def one(name: str, check: Callable[[Rooms], Check]) -> None:
@@ -159,6 +169,20 @@ def _log(rooms: Rooms) -> Check:
     ok = lag.seconds <= LAG_LIMIT
     detail = f"{lag.events} events ({lag.bytes / MIB:.1f} MiB) wait, the oldest for {lag.seconds:.1f} s."
     return Check("log", ok, detail, "" if ok else "The load does not keep up: see the check `load`, or give it more cores.")
+
+
+def _collectors(rooms: Rooms) -> Check:
+    """They own the public port; what they could not write, their senders still have."""
+    now, since = rooms.clock().timestamp(), rooms.started_at.timestamp()
+    told = [counters for counters in rooms.collectors() if counters.get("at", now) >= since]  # older ones are of an earlier run
+    troubles = [trouble for counters in told if (trouble := counters.get("log", {}).get("last_error"))]
+    if troubles:
+        return Check("collectors", False, f"The log is not written: {troubles[0]}", "Senders are told to come back; nothing is lost.")
+    silent = sum(1 for counters in told if now - counters.get("at", now) > SILENCE_LIMIT)
+    if silent:
+        detail = f"{silent} of {len(told)} have not reported for {SILENCE_LIMIT:g} s."
+        return Check("collectors", False, detail, "Look at the server's log, or restart it.")
+    return Check("collectors", True, f"{len(told)} report.")
 
 
 def _disk(rooms: Rooms) -> Check:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter as Counted
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,6 +29,23 @@ _LOAD: Final = {
     "duplicates": "Events that came again.",
     "rejected": "Dead letters.",
     "seconds": "Time spent loading.",
+}
+
+# What collectors count: help, and what it is counted by.
+_COUNTED: Final = {
+    "requests": ("Requests taken.", "protocol"),
+    "events": ("Events accepted.", ""),
+    "rejected": ("Events that became dead letters.", "reason"),
+    "refused": ("Requests refused.", "status"),
+    "bytes": ("Bytes received.", ""),
+}
+# What is true of collectors now: help, and how several become one figure.
+_NOW: Final[dict[tuple[str, str], tuple[str, Callable[[list[float]], float]]]] = {
+    ("under_way", "requests"): ("Requests under way.", sum),
+    ("under_way", "bytes"): ("Bytes of requests under way.", sum),
+    ("log", "open_bytes"): ("Bytes in open pieces of the log.", sum),
+    ("log", "waiting_appends"): ("Appends that wait for the disk.", sum),
+    ("log", "fsync_seconds_max"): ("Longest time in which the disk made an append durable.", max),
 }
 
 log = structlog.get_logger("almanac.web")
@@ -128,27 +146,24 @@ def _store(rooms: Rooms) -> Iterator[Metric]:
 
 
 def _collectors(rooms: Rooms) -> Iterator[Metric]:
-    """A plain number is one counter, a mapping of numbers one labelled by its keys; what is under way is a gauge."""
-    totals: dict[str, dict[str, float]] = {}
-    for counters in rooms.collectors():
-        for name, value in counters.items():
-            into = totals.setdefault(name, {})
-            for label, number in _numbers(name, value).items():
-                into[label] = into.get(label, 0.0) + number
-    for name, by_label in sorted(totals.items()):
-        family_of = GaugeMetricFamily if name == "under_way" else CounterMetricFamily
-        labels = ["by"] if set(by_label) - {""} else []
-        family = family_of(f"almanac_collector_{name}", f"Collectors: {name.replace('_', ' ')}.", labels=labels)
-        for label, number in sorted(by_label.items()):
-            family.add_metric([label] if labels else [], number)
+    """Counters by what they are counted by, summed over the collectors; of what is true now, the sum, or the worst."""
+    told = rooms.collectors()
+    yield _gauge("almanac_collectors", "Collector processes that report.", len(told))
+    for name, (help_, label) in _COUNTED.items():
+        totals: Counted[str] = Counted()
+        for counters in told:
+            said = counters.get(name, {})
+            totals.update(said if isinstance(said, Mapping) else {"": said})
+        if not label:  # events are counted by project: names stay inside
+            totals = Counted({"": totals.total()})
+        family = CounterMetricFamily(f"almanac_collector_{name}", help_, labels=[label] if label else [])
+        for key, number in sorted(totals.items()):
+            family.add_metric([key] if label else [], number)
         yield family
-
-
-def _numbers(name: str, value: Any) -> dict[str, float]:
-    if _is_number(value):
-        return {"": float(value)}
-    numbers = {str(label): float(number) for label, number in value.items()} if isinstance(value, Mapping) else {}
-    return {"": sum(numbers.values())} if name == "events" else numbers  # events are counted by project: names stay inside
+    for (part, name), (help_, gathered) in _NOW.items():
+        said = [float(counters[part][name]) for counters in told if _is_number(counters.get(part, {}).get(name))]
+        if said:
+            yield _gauge(f"almanac_collector_{part}_{name}", help_, gathered(said))
 
 
 def _is_number(value: Any) -> bool:
