@@ -29,7 +29,7 @@ def quoted(name: str) -> Sql:
 
 def text(name: str, bound_name: Sql) -> Sql:
     """The property as Nullable(String): NULL where it is missing or null. `bound_name`: the name as a bound String."""
-    if name.startswith(_SYNTAX):
+    if any(sign in name for sign in _SYNTAX):
         return sql("JSONExtract(toJSONString(properties), $name, 'Nullable(String)')", name=bound_name)
     parts = [sql("properties.$path::Nullable(String)", path=path) for path in _paths(name)]
     return parts[0] if len(parts) == 1 else sql("coalesce($parts)", parts=join(", ", parts))
@@ -37,7 +37,7 @@ def text(name: str, bound_name: Sql) -> Sql:
 
 def number(name: str, bound_name: Sql) -> Sql:
     """The property as Nullable(Float64): numbers, and texts that are finite numbers. Truth values and lists are none."""
-    if name.startswith(_SYNTAX):
+    if any(sign in name for sign in _SYNTAX):
         return finite(text(name, bound_name))
     # By its type: 0.04 s for 3 M events; 0.09 s by way of the text.
     parts = [
