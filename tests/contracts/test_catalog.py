@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,58 +24,11 @@ from almanac.core.ports import Catalog, Project
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def _tool(name: str) -> str | None:
-    """Debian keeps PostgreSQL's tools off the path."""
-    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(places[-1]) if places else shutil.which(name)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A PostgreSQL of our own, as `user@host:port`."""
-    initdb, postgres = _tool("initdb"), _tool("postgres")
-    if not initdb or not postgres:
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="almanac-postgres-"))  # pytest's own folders are closed to other users
-    as_user: dict[str, Any] = {}
-    if os.getuid() == 0:  # it refuses to run as root
-        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        try:
-            shutil.chown(folder, "postgres", "postgres")
-        except LookupError:
-            folder.rmdir()
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    subprocess.run(
-        [initdb, "-D", str(data), "-U", "almanac", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, capture_output=True, **as_user
-    )
-    process = subprocess.Popen(
-        [postgres, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"], stderr=subprocess.DEVNULL, **as_user
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield f"almanac@127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "a folder?" / "catalog.db")
-    server = request.getfixturevalue("server")
+    server = request.getfixturevalue("postgres_server")
     name = f"test_{time.time_ns()}"
     engine = sa.create_engine(f"postgresql+pg8000://{server}/postgres", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -277,18 +226,27 @@ OPEN = """
 import sys
 from almanac.adapters.catalog_sql import SqlCatalog
 catalog = SqlCatalog(sys.argv[1])
+if sys.argv[3:]:
+    import alembic.command, pg8000, sqlalchemy.dialects.postgresql.pg8000, sqlite3  # so that they meet
+print("ready", flush=True)
 sys.stdin.readline()
+catalog.projects()
 catalog.create_project(sys.argv[2])
 print("alembic" in sys.modules)
 """
 
 
-def test_processes_that_open_a_new_catalog_at_once_all_succeed(address: str) -> None:
-    def start(number: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "-c", OPEN, address, f"p{number}"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _starting(*arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", OPEN, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
 
-    processes = [start(number) for number in range(6)]
+
+def test_processes_that_open_a_new_catalog_at_once_all_succeed(address: str) -> None:
+    processes = [_starting(address, f"p{number}", "at once") for number in range(5)]
     for process in processes:
         assert process.stdin
         process.stdin.write("go\n")
@@ -297,10 +255,10 @@ def test_processes_that_open_a_new_catalog_at_once_all_succeed(address: str) -> 
         process.communicate(timeout=60)
         assert process.returncode == 0
     catalog = SqlCatalog(address)
-    assert [project.name for project in catalog.projects()] == [f"p{number}" for number in range(6)]
+    assert [project.name for project in catalog.projects()] == [f"p{number}" for number in range(5)]
     catalog.close()
-    last = start(6).communicate("go\n", timeout=60)[0]
-    assert last.strip() == "False", "a catalog that is up to date is opened without alembic"
+    later = _starting(address, "later").communicate("go\n", timeout=60)[0]
+    assert later.strip() == "False", "a catalog that is up to date is opened without alembic"
 
 
 def test_a_catalog_out_of_reach_is_unavailable(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""What only the log of files can suffer: killed writers, torn tails, full, failing and read-only disks, two writers of one name."""
+"""What only the log of files can suffer: killed writers, torn tails, full, failing and read-only disks, two writers of one name.
+
+Longer than most: every story needs the same few lines of a writer, a sender that comes back, and a load."""
 
 from __future__ import annotations
 

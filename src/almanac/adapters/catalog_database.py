@@ -22,6 +22,8 @@ MIGRATIONS: Final = Path(__file__).parent / "catalog_migrations"
 _BUSY_SECONDS: Final = 15.0
 _ADVISORY_LOCK: Final = 0x416C6D61  # "Alma": one process at a time changes the schema of a PostgreSQL catalog
 
+_migrating = threading.Lock()  # alembic keeps what it works on in the module
+
 
 class Database:
     """Connections to one catalog. Threads may share it; nothing is opened before the first use."""
@@ -125,7 +127,7 @@ def _bring_up_to_date(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.execution_options(writes=True).begin() as connection:
+    with _migrating, engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         config.attributes["connection"] = connection
