@@ -1,0 +1,129 @@
+"""What programs and notebooks hold in their hands: a client, and answers that turn into data frames."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from almanac.core.analysis import Question
+from almanac.core.errors import invalid
+from almanac.web.client import Api
+
+_SHOWN: Final = 50  # rows of a table in a notebook
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows (a dict each), what their columns mean, and the receipt that says how they came about."""
+
+    kind: str
+    columns: list[dict[str, str]]
+    rows: list[dict[str, Any]]
+    receipt: dict[str, Any] = field(repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns in their order."""
+        return [column["name"] for column in self.columns]
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`. Needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=self.names)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame`. Needs polars."""
+        import polars
+
+        if not self.rows:
+            return polars.DataFrame(schema=self.names)
+        return polars.DataFrame(self.rows, infer_schema_length=None).select(self.names)
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`."""
+        import pyarrow
+
+        return pyarrow.table({name: [row.get(name) for row in self.rows] for name in self.names})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        exact = "exact" if self.receipt.get("exact", True) else "approximate"
+        return f"<Answer {self.kind}: {len(self.rows)} rows of {', '.join(self.names)}; {exact}>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th title="{_text(column.get("help", ""))}">{_text(column["name"])}</th>' for column in self.columns)
+        body = "".join(f"<tr>{''.join(f'<td>{_text(row.get(name))}</td>' for name in self.names)}</tr>" for row in self.rows[:_SHOWN])
+        more = f"<p>{len(self.rows) - _SHOWN} more rows</p>" if len(self.rows) > _SHOWN else ""
+        receipt = "".join(f"<tr><th>{_text(name)}</th><td><code>{_text(value)}</code></td></tr>" for name, value in self.receipt.items())
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+            f"<details><summary>Receipt</summary><table>{receipt}</table></details>"
+        )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return html.escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+class Client:
+    """Asks questions of one project. Made by `almanac.open`; a context manager that closes what it opened."""
+
+    def __init__(self, api: Api, *, project: str = "", close: Callable[[], None] = lambda: None) -> None:
+        self._api = api
+        self._project = project
+        self._close = close
+
+    @property
+    def project(self) -> str:
+        """The project that is asked; the only one when none was named. Raises `invalid` when there are several."""
+        self._project = self._project or self._api.only_project()
+        return self._project
+
+    @property
+    def projects(self) -> list[dict[str, Any]]:
+        """All projects that the key enters."""
+        return self._api.projects()
+
+    def ask(self, question: Question | Mapping[str, Any], *, fresh: bool = False) -> Answer:
+        """Answers a question, given as a model (`almanac.Trend(...)`) or a dict with its `kind`. `fresh`: past the cache.
+
+        Raises `AlmanacError` with the field that is wrong and the way out.
+        """
+        if isinstance(question, Question):
+            asked = {**question.model_dump(mode="json", by_alias=True, exclude_unset=True), "kind": question.kind}
+        elif isinstance(question, Mapping):
+            asked = dict(question)
+        else:
+            raise invalid(f"A {type(question).__name__} is not a question.", way_out="Give a model such as almanac.Trend(...), or a dict.")
+        return Answer(**self._api.ask(self.project, asked, fresh=fresh))
+
+    def sql(self, text: str, **values: Any) -> Answer:
+        """Asks in SQL; `values` are bound to {name:Type}."""
+        question: dict[str, Any] = {"kind": "sql", "sql": text}
+        return self.ask({**question, "values": values} if values else question)
+
+    def events(self, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
+        """The latest events as they were received, the newest first."""
+        return self._api.events(self.project, limit=limit, event=event, distinct_id=distinct_id)
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """By hour: accepted = stored + duplicate + rejected + in flight, or there is a gap."""
+        return self._api.ledger(self.project)
+
+    def close(self) -> None:
+        """Lets go of a data folder that was opened in this process."""
+        self._close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -1,0 +1,330 @@
+"""The client's side of the HTTP face: for the command line, notebooks and programs. Standard library only.
+
+One `Api` over two transports, a running server over HTTP or the same ASGI app in this process, so that both answer alike to the letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import queue
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from typing import Any, Final, Protocol
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from almanac.core.errors import AlmanacError, Code, invalid, not_found, unavailable
+from almanac.core.ports import Key
+from almanac.core.settings import Settings
+from almanac.web.auth import Visitor, visitor_of
+from almanac.web.rest import create_app
+from almanac.web.rooms import Rooms
+
+_ASKING: Final = 300.0  # seconds until a silent server counts as gone
+_CHUNK: Final = 1 << 18
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+Query = Mapping[str, Any]
+
+
+class Transport(Protocol):
+    """Carries requests; the answer's bytes come in pieces. Raises `AlmanacError` as the other side said it."""
+
+    def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
+        """One request. Nothing is sent before the first piece is asked for."""
+        ...
+
+
+class HttpTransport:
+    """To a server over HTTP."""
+
+    def __init__(self, url: str, key: str = "") -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise invalid(f"{url!r} is not the address of a server.", place="url", way_out="Write it like http://127.0.0.1:8000.")
+        self._url = url.rstrip("/")
+        self._key = key
+        # A proxy is never on the way to this host itself.
+        proxies = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
+        self._opener = urllib.request.build_opener(*proxies)
+
+    def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
+        """See `Transport.send`."""
+        request = urllib.request.Request(self._url + path, data=body, method=method)
+        if self._key:
+            request.add_header("Authorization", f"Bearer {self._key}")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with self._opener.open(request, timeout=_ASKING) as answer:
+                while piece := answer.read(_CHUNK):
+                    yield piece
+        except urllib.error.HTTPError as error:
+            with error:
+                raise error_of(error.code, error.read()) from None
+        except (http.client.HTTPException, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise unavailable(
+                f"The server at {self._url} does not answer: {reason}.", way_out="Check the address, and `almanac doctor`."
+            ) from None
+
+
+class _Owner(Visitor):
+    """Whoever can open the data folder may do everything."""
+
+    def key(self) -> Key:
+        return Key("admin", "", "")
+
+
+class InProcess:
+    """To the same ASGI app, in this process."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._app = create_app(rooms)
+        self._app.dependency_overrides[visitor_of] = lambda: _Owner(rooms, "")
+
+    def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
+        """See `Transport.send`. The app runs in a thread of its own and waits when its answer is not fetched."""
+        pieces: queue.Queue[Any] = queue.Queue(maxsize=4)
+        given_up = threading.Event()
+        thread = threading.Thread(target=self._run, args=(method, path, body or b"", pieces, given_up), daemon=True)
+        thread.start()
+        failed, status = b"", 200
+        try:
+            while (message := pieces.get()) is not None:
+                if isinstance(message, BaseException):
+                    raise message
+                status = message.get("status", status)
+                if status >= 400:
+                    failed += message.get("body", b"")
+                elif message.get("body"):
+                    yield message["body"]
+        finally:
+            given_up.set()
+        if status >= 400:
+            raise error_of(status, failed)
+
+    def _run(self, method: str, path: str, body: bytes, pieces: queue.Queue[Any], given_up: threading.Event) -> None:
+        async def put(message: Any) -> None:
+            while not given_up.is_set():
+                try:
+                    pieces.put_nowait(message)
+                except queue.Full:
+                    await asyncio.sleep(0.005)
+                else:
+                    return
+
+        async def call() -> None:
+            given = False
+
+            async def receive() -> dict[str, Any]:
+                nonlocal given
+                while given and not given_up.is_set():
+                    await asyncio.sleep(0.05)
+                if given:
+                    return {"type": "http.disconnect"}
+                given = True
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            try:
+                await self._app(_scope(method, path), receive, put)
+            except Exception as error:  # half an answer was out already
+                await put(unavailable(f"The answer broke off: {error}"))
+            await put(None)
+
+        asyncio.run(call())
+
+
+def _scope(method: str, path: str) -> dict[str, Any]:
+    plain, _, query = path.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(plain),
+        "raw_path": plain.encode(),
+        "query_string": query.encode(),
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 0),
+        "server": ("localhost", 80),
+    }
+
+
+def error_of(status: int, body: bytes) -> AlmanacError:
+    """The error that an answer of status 400 and above tells; of a proxy in between too, which knows our shape not."""
+    try:
+        told = json.loads(body)["error"]
+        return AlmanacError(
+            Code(told["code"]),
+            str(told["message"]),
+            place=str(told.get("place", "")),
+            way_out=str(told.get("way_out", "")),
+            retry_after=told.get("retry_after"),
+            status=status,
+            error_id=str(told.get("error_id", "")),
+        )
+    except (ValueError, KeyError, TypeError):
+        return unavailable(f"The server answered with status {status} and nothing that can be understood.", way_out="Check the address.")
+
+
+class Api:
+    """What can be asked of Almanac, by the paths of the HTTP face."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def call(self, method: str, path: str, body: Any = None, query: Query | None = None) -> Any:
+        """One request; the JSON of its answer. Raises `AlmanacError`."""
+        answer = b"".join(self.stream(method, path, body, query))
+        return json.loads(answer) if answer else None
+
+    def stream(self, method: str, path: str, body: Any = None, query: Query | None = None) -> Iterator[bytes]:
+        """One request; the bytes of its answer as they come. Raises `AlmanacError`."""
+        given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
+        text = f"{path}?{urlencode(given)}" if given else path
+        return self._transport.send(method, text, None if body is None else json.dumps(body).encode())
+
+    def only_project(self) -> str:
+        """The id of the project that the key enters, when it is just one. Raises `invalid`, which lists them, or `not_found`."""
+        projects = self.projects()
+        if not projects:
+            raise not_found("There is no project yet.", way_out="Make one with `almanac project create NAME`.")
+        if len(projects) > 1:
+            names = ", ".join(str(project["id"]) for project in projects)
+            raise invalid("There are several projects.", place="--project", way_out=f"Say which: {names}.")
+        return str(projects[0]["id"])
+
+    def projects(self) -> list[dict[str, Any]]:
+        """Those that the key enters."""
+        found: list[dict[str, Any]] = self.call("GET", "/api/v1/me")["projects"]
+        return found
+
+    def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> dict[str, Any]:
+        """With its keys, in the only moment when they can be read."""
+        made: dict[str, Any] = self.call("POST", "/api/v1/projects", {"name": name, "write_key": write_key, "zone": zone})
+        return made
+
+    def change_project(self, project: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Zone, week start, quota, retention; what is left out stays."""
+        changed: dict[str, Any] = self.call("PATCH", _under(project), dict(changes))
+        return changed
+
+    def keys(self, project: str) -> list[dict[str, Any]]:
+        """Without their secrets."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "keys"))
+        return found
+
+    def create_key(self, project: str, role: str) -> dict[str, Any]:
+        """A further key."""
+        made: dict[str, Any] = self.call("POST", _under(project, "keys"), {"role": role})
+        return made
+
+    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> dict[str, Any]:
+        """The answer: kind, columns, rows, receipt."""
+        answer: dict[str, Any] = self.call("POST", _under(project, "ask"), dict(question), {"fresh": "true"} if fresh else None)
+        return answer
+
+    def events(self, project: str, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
+        """The latest events."""
+        query = {"limit": limit, "event": event, "distinct_id": distinct_id}
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "events"), query=query)
+        return found
+
+    def ledger(self, project: str = "") -> list[dict[str, Any]]:
+        """By project and hour; of all projects when `project` is "" (needs the server's admin key)."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "ledger") if project else "/api/v1/ledger")
+        return found
+
+    def dead_letters(self, project: str, *, limit: int = 100, reason: str = "", state: str = "waiting") -> list[dict[str, Any]]:
+        """The newest first."""
+        query = {"limit": limit, "reason": reason, "state": state}
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "dead-letters"), query=query)
+        return found
+
+    def replay(self, project: str, ids: Sequence[str] | None, edits: Mapping[str, str]) -> dict[str, Any]:
+        """Sends dead letters again; all that wait when `ids` is None."""
+        body = {"ids": None if ids is None else list(ids), "edits": dict(edits)}
+        done: dict[str, Any] = self.call("POST", _under(project, "dead-letters", "replay"), body)
+        return done
+
+    def discard(self, project: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Gives dead letters up."""
+        done: dict[str, Any] = self.call("POST", _under(project, "dead-letters", "discard"), {"ids": list(ids)})
+        return done
+
+    def person(self, project: str, distinct_id: str) -> dict[str, Any]:
+        """Ids, merges, properties, latest events."""
+        found: dict[str, Any] = self.call("GET", _under(project, "people", distinct_id))
+        return found
+
+    def merge(self, project: str, edge: str, deed: str) -> dict[str, Any]:
+        """`deed`: undo or redo."""
+        done: dict[str, Any] = self.call("POST", _under(project, "merges", edge, deed))
+        return done
+
+    def export(
+        self, project: str, *, format_: str, event: str = "", date_from: date | None = None, date_to: date | None = None
+    ) -> Iterator[bytes]:
+        """The bytes of a file of all events."""
+        query = {"format": format_, "event": event, "date_from": date_from, "date_to": date_to}
+        return self.stream("GET", _under(project, "export"), query=query)
+
+    def backup(self, folder: str) -> dict[str, Any]:
+        """To an empty folder of the server's host."""
+        made: dict[str, Any] = self.call("POST", "/api/v1/backup", {"folder": folder})
+        return made
+
+
+def _under(project: str, *parts: str) -> str:
+    return "/".join(("/api/v1/projects", *(quote(part, safe="") for part in (project, *parts))))
+
+
+# --------------------------------------------------------------- data folders
+
+
+def serving(settings: Settings) -> dict[str, Any] | None:
+    """What the server that runs on this data folder says of itself (pid, url, admin_key); None when none answers."""
+    try:
+        said: dict[str, Any] = json.loads(settings.serve_file.read_text())
+        url = str(said["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return said if health(url) is not None else None
+
+
+def health(url: str) -> dict[str, Any] | None:
+    """/health of a server, green or red; None when it does not answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/health", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as error:  # red
+        with error:
+            try:
+                found = json.load(error)
+            except ValueError:
+                return None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return found if isinstance(found, dict) and "checks" in found else None
+
+
+@contextmanager
+def reach(settings: Settings, open_rooms: Callable[[Settings], AbstractContextManager[Rooms]]) -> Iterator[Api]:
+    """The server that runs on this data folder, or, when none does, the folder itself, opened by `open_rooms` in this process.
+
+    Raises `conflict`, which names the process, when another one holds the folder and no server answers.
+    """
+    server = serving(settings)
+    if server is not None:
+        yield Api(HttpTransport(str(server["url"]), str(server.get("admin_key", ""))))
+        return
+    with open_rooms(settings) as rooms:
+        yield Api(InProcess(rooms))
