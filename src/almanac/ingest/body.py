@@ -34,6 +34,8 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_\-\s]+=*\s*")
 _JSON_START: Final = b'{["'
 _LIST_KEY: Final = re.compile(rb'"(?:batch|events|data|requests)"\s*:\s*\Z')
 _ROUNDS: Final = 4  # wrappings that one body may have: gzip in base64 in a form is three
+MOST_VALUES: Final = 2_000_000
+MOST_OBJECTS: Final = 700_000
 
 _STRING: Final = (
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'  # an unfinished text too: failing at its start again and again would take for ever
@@ -72,6 +74,12 @@ def unpack(body: bytes, *, encoding: str, query: Mapping[str, str], limit: int) 
         else:
             break
     return body
+
+
+def crowded(body: bytes) -> bool:
+    """Whether it holds so many values that reading them would take many times the memory of the body itself. Events as people send them
+    fill a body of the largest size long before that."""
+    return body.count(b",") > MOST_VALUES or body.count(b"{") > MOST_OBJECTS or body.count(b"\n") > MOST_VALUES
 
 
 def clean(body: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,6 +101,8 @@ class Call:
     def json(self) -> bytes:
         """The same as valid UTF-8 on one line; JSON unless the sender erred. Raises `invalid`."""
         if self._json is None:
+            if bodies.crowded(self.text):
+                raise invalid("There are too many values in the request.", status=413, way_out="Send fewer events in one request.")
             self._json = bodies.clean(self.text)
         return self._json
 
@@ -160,6 +162,12 @@ class Call:
         self.rejected.append(Rejection(index, reason, detail))
         letter = DeadLetter("decode", reason, detail, original.decode("utf-8", "replace"))
         self.events.append(dead_letter(self.project, self.received_us, letter, self.protocol))
+
+    def reject_rest(self, originals: Sequence[bytes | Raw]) -> None:
+        """Makes one dead letter of all messages beyond the batch limit."""
+        most = self.settings.batch_limit
+        detail = f"There are {len(originals)} events more than {most} in the request."
+        self.reject(most, "over_batch_limit", detail, b"[" + b",".join(map(bytes, originals)) + b"]")
 
 
 def _parses(body: bytes) -> bool:

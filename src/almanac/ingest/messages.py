@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from almanac.core.event import EMPTY, Raw, derived_id
+from almanac.core.event import EMPTY, Event, Raw, derived_id
+from almanac.ingest.answers import Answer, accepted
 from almanac.ingest.body import depth
 from almanac.ingest.call import Call
 
@@ -20,6 +21,7 @@ Fields = dict[str, Raw]
 _FIELDS: Final = msgspec.json.Decoder(Fields)
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
+_NOTHING: Final = Raw(b"")
 _ENCODE: Final = msgspec.json.encode
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -108,18 +110,55 @@ def _converter(type_: Any) -> Callable[[Raw], Any]:
     return true_of if bool in (type_, *getattr(type_, "__args__", ())) else text_of
 
 
-def messages(call: Call, items: Iterable[Raw]) -> Iterator[tuple[int, Raw, Fields]]:
-    """The objects among `items` that are within the limits, with their place. The others become dead letters."""
+def all_small(call: Call) -> bool:
+    """Whether no message of the request can be over the size limit."""
+    limit = call.settings.event_limit
+    if len(call.json) <= limit:
+        return True
+    fields = fields_of(call.json)
+    items = items_of(call.json) if fields is None else items_of(fields.get("batch", _NOTHING))
+    return items is not None and all(len(raw) <= limit for raw in items)
+
+
+def envelope(call: Call) -> tuple[Fields, list[Raw]]:
+    """The members around the messages, and the messages: those of the list `batch`, of a bare list, or the body itself (then its members
+    are the first value too). Raises `invalid`."""
+    body = Raw(call.mended)
+    fields = fields_of(body)
+    items = items_of(body) if fields is None else items_of(fields["batch"]) if "batch" in fields else [body]
+    return fields or {}, [body] if items is None else items
+
+
+def strictly(call: Call, items: Sequence[S], build: Callable[[int, S], Event]) -> Answer:
+    """Builds the events of messages that look as documented. The others become dead letters."""
+    most = call.settings.batch_limit
+    add = call.events.append
+    for index, item in enumerate(items if len(items) <= most else items[:most]):
+        try:
+            add(build(index, item))
+        except UnfitError as unfit:
+            call.reject(index, unfit.reason, unfit.detail, _ENCODE(item))
+    if len(items) > most:
+        call.reject_rest([_ENCODE(item) for item in items[most:]])
+    return accepted(len(call.events) - len(call.rejected), call.rejected)
+
+
+def tolerantly(call: Call, items: Sequence[Raw], shape: Shape[S], build: Callable[[int, S, Fields], Event]) -> Answer:
+    """Builds the events of messages of any form. What cannot be one becomes a dead letter."""
     most, largest = call.settings.batch_limit, call.settings.event_limit
-    for index, raw in enumerate(items):
-        if index >= most:
-            call.reject(index, "over_batch_limit", f"There are more than {most} events in the request.", bytes(raw))
-        elif len(raw) > largest:
+    for index, raw in enumerate(items[:most]):
+        if len(raw) > largest:
             call.reject(index, "too_large", f"It is larger than {largest} bytes.", bytes(raw))
         elif (fields := fields_of(raw)) is None:
             call.reject(index, "not_an_object", "It is not a JSON object.", bytes(raw))
         else:
-            yield index, raw, fields
+            try:
+                call.events.append(build(index, *shape.read(fields)))
+            except UnfitError as unfit:
+                call.reject(index, unfit.reason, unfit.detail, bytes(raw))
+    if len(items) > most:
+        call.reject_rest(items[most:])
+    return accepted(len(call.events) - len(call.rejected), call.rejected)
 
 
 def checked(raw: Raw, limit: int) -> bool:

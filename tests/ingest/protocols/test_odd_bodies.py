@@ -156,6 +156,22 @@ def test_what_cannot_be_read_is_refused_in_words_that_every_sdk_understands(
     assert door.unexpected == 0
 
 
+def test_what_is_over_the_batch_limit_becomes_one_dead_letter(doors: Any) -> None:
+    door = doors(batch_limit=2)
+    for path, more in (("/v1/batch", {}), ("/v1/batch", {"odd": 1}), ("/batch", {}), ("/api/v1/events", {})):
+        door.clear()
+        reply = door.post(path, {"batch": [{"event": name, **more} for name in "abcd"]})
+        assert [(found["index"], found["reason"]) for found in reply.json["rejected"]] == [(2, "over_batch_limit")]
+        assert [event.name for event in door.events] == ["a", "b"]
+        assert [[one["event"] for one in json.loads(letter["original"])] for letter in door.dead] == [["c", "d"]]
+
+
+@pytest.mark.parametrize("body", [b"[" + b"1," * 4_000_000 + b"1]", b'{"batch":[' + b"{}," * 3_000_000 + b"{}]}"])
+def test_millions_of_values_are_refused_before_they_take_memory(body: bytes, door: Any) -> None:
+    for path in ("/v1/batch", "/batch", "/api/v1/events"):
+        assert door.post(path, body).status == 413
+
+
 def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
     bomb = gzip.compress(b"\0" * 500_000_000)
     with pytest.raises(AlmanacError) as refused:

@@ -104,28 +104,22 @@ _NOTHING: Final[Fields] = {}
 
 def take(call: Call) -> Answer:
     """Events in any of the four forms of the body."""
-    items = _strict(call)
-    if items is None:
+    found = _strict(call)
+    if found is None:
         _take_odd(call)
     else:
-        batch, sent = items
-        for index, item in enumerate(batch):
-            try:
-                if index >= call.settings.batch_limit:
-                    raise UnfitError("over_batch_limit", f"There are more than {call.settings.batch_limit} events in the request.")
-                call.events.append(_build(call, index, item, sent, _NOTHING))
-            except UnfitError as unfit:
-                call.reject(index, unfit.reason, unfit.detail, msgspec.json.encode(item))
+        items, sent = found
+        reading.strictly(call, items, lambda index, item: _build(call, index, item, sent, _NOTHING))
     return as_json({**SUCCESS, "accepted": len(call.events) - len(call.rejected), "rejected": call.rejected})
 
 
 def _strict(call: Call) -> tuple[list[Item], str] | None:
-    """The events of a body that looks as documented and is so small that none of them can be too large."""
-    if len(call.text) > call.settings.event_limit:
-        return None
+    """The events of a body that looks as documented, and when it was sent."""
     try:
         found = _ITEMS.decode(call.json) if call.json[:1] == b"[" else _BATCH.decode(call.json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not reading.all_small(call):
         return None
     if isinstance(found, Batch):
         _admit(call, found.write_key)
@@ -136,22 +130,11 @@ def _strict(call: Call) -> tuple[list[Item], str] | None:
 
 def _take_odd(call: Call) -> None:
     lines = _lines(call)
-    if lines is None:
-        body = Raw(call.mended)
-        fields = reading.fields_of(body)
-        items = reading.items_of(body) if fields is None else reading.items_of(fields["batch"]) if "batch" in fields else [body]
-        items, fields = [body] if items is None else items, fields or {}
-    else:
-        items, fields = lines, {}
+    around, items = reading.envelope(call) if lines is None else ({}, lines)
     first = reading.fields_of(items[0]) if items else None
-    _admit(call, reading.text_of(fields.get("write_key")), reading.text_of((first or {}).get("write_key")))
-    sent = reading.text_of(fields.get("sent_at"))
-    for index, raw, members in reading.messages(call, items):
-        item, unknown = _ITEM.read(members)
-        try:
-            call.events.append(_build(call, index, item, sent if "batch" in fields else "", unknown))
-        except UnfitError as unfit:
-            call.reject(index, unfit.reason, unfit.detail, bytes(raw))
+    _admit(call, reading.text_of(around.get("write_key")), reading.text_of((first or {}).get("write_key")))
+    sent = reading.text_of(around.get("sent_at")) if "batch" in around else ""
+    reading.tolerantly(call, items, _ITEM, lambda index, item, unknown: _build(call, index, item, sent, unknown))
 
 
 def _lines(call: Call) -> list[Raw] | None:
@@ -179,13 +162,18 @@ def _admit(call: Call, *in_body: str | None) -> None:
     call.admit(call.bearer, call.query.get("write_key"), *in_body, call.basic_user)
 
 
-def _build(call: Call, index: int, item: Item, sent: str, unknown: Fields) -> Event:
+def _said(item: Item) -> tuple[str, str]:
     kind = _KINDS.get(item.kind or "track")
     if kind is None:
         raise UnfitError("unknown_kind", f"There is no kind of event {item.kind!r}.")
     name = item.event or (kind if kind in _NAMED_BY_KIND else "")
     if not name:
         raise UnfitError("no_name", "It has no name of an event.")
+    return kind, name
+
+
+def _build(call: Call, index: int, item: Item, sent: str, unknown: Fields) -> Event:
+    kind, name = _said(item)
     objects, unknown = _objects(item, unknown, call.settings.depth_limit)
     library = _NO_LIBRARY if item.library is NONE else _LIBRARY.lenient(item.library)
     is_server = (call.from_server and not call.from_browser) if item.is_server is None else item.is_server

@@ -15,11 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from almanac.core.errors import AlmanacError, not_found
-from almanac.core.event import Raw
+from almanac.core.event import Event
 from almanac.ingest import messages as reading
-from almanac.ingest.answers import SUCCESS, Answer, accepted, as_json, failure
+from almanac.ingest.answers import SUCCESS, Answer, as_json, failure
 from almanac.ingest.call import Call, Protocol, Route
-from almanac.ingest.messages import Fields, UnfitError
+from almanac.ingest.messages import Fields
 from almanac.ingest.protocols.posthog_event import ITEM, NONE, Envelope, Item, build
 
 _SCRIPT: Final = re.compile(
@@ -46,81 +46,61 @@ _NOTHING: Final[Fields] = {}
 
 def take(call: Call) -> Answer:
     """Events of version 0."""
-    _read(call)
-    return accepted(len(call.events) - len(call.rejected), call.rejected)
+    return _take(call, {})
 
 
 def take_v1(call: Call) -> Answer:
     """Events of version 1, whose SDKs want to know what became of each."""
-    uuids = _read(call)
-    results: dict[str, dict[str, str]] = {}
-    rejected = {rejection.index: rejection for rejection in call.rejected}
-    for index, sent in uuids.items():
-        if sent and index in rejected:
-            results[sent] = {"result": "drop", "details": f"{rejected[index].reason}: {rejected[index].detail}"}
-        elif sent:
-            results[sent] = {"result": "ok"}
-    answer: dict[str, Any] = {**SUCCESS, "results": results}
-    if call.rejected:
-        answer["rejected"] = call.rejected
-    return as_json(answer)
+    sent: dict[int, str] = {}
+    _take(call, sent)
+    rejected = {rejection.index: f"{rejection.reason}: {rejection.detail}" for rejection in call.rejected}
+    results = {
+        uuid_: {"result": "drop", "details": rejected[index]} if index in rejected else {"result": "ok"}
+        for index, uuid_ in sent.items()
+        if uuid_
+    }
+    more = {"rejected": call.rejected} if call.rejected else {}
+    return as_json({**SUCCESS, "results": results, **more})
 
 
-def _read(call: Call) -> dict[int, str]:
-    """Fills `call` with events; returns the ids that they were sent with, by their place."""
+def _take(call: Call, sent: dict[int, str]) -> Answer:
+    """Fills `call` with events, and `sent` with the ids that they came with, by their place."""
     try:
-        body = _BODY.decode(call.json) if len(call.json) <= call.settings.event_limit else None
+        body = _BODY.decode(call.json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        body = None
-    if body is None:
-        return _read_odd(call)
-    _admit(call, body.api_key or body.token, next((item.token for item in body.batch if item.token), None), _token_within(body.batch))
+        return _take_odd(call, sent)
+    if not reading.all_small(call):
+        return _take_odd(call, sent)
+    first = body.batch[0] if body.batch else Item()
+    within = reading.fields_of(first.properties) or {} if not (call.bearer or body.api_key or body.token) else {}
+    _admit(call, body.api_key or body.token, first.api_key or first.token, reading.text_of(within.get("token")))
     around = _around(call, body.sent_at, historical=bool(body.historical_migration))
-    uuids: dict[int, str] = {}
-    most = call.settings.batch_limit
-    for index, item in enumerate(body.batch):
-        uuids[index] = item.uuid or ""
-        try:
-            if index >= most:
-                raise UnfitError("over_batch_limit", f"There are more than {most} events in the request.")
-            call.events.append(build(call, index, item, around, _NOTHING))
-        except UnfitError as unfit:
-            call.reject(index, unfit.reason, unfit.detail, msgspec.json.encode(item))
-    return uuids
+
+    def one(index: int, item: Item) -> Event:
+        sent[index] = item.uuid or ""
+        return build(call, index, item, around, _NOTHING)
+
+    return reading.strictly(call, body.batch, one)
 
 
-def _read_odd(call: Call) -> dict[int, str]:
+def _take_odd(call: Call, sent: dict[int, str]) -> Answer:
     """The same for bodies in any other form: a bare event, a bare list, undocumented members, odd types."""
-    body = Raw(call.mended)
-    fields = reading.fields_of(body)
-    items = reading.items_of(body) if fields is None else reading.items_of(fields["batch"]) if "batch" in fields else [body]
-    fields = fields or {}
-    items = [body] if items is None else items
-    first = reading.fields_of(items[0]) if items else None
-    within = reading.fields_of((first or {}).get("properties", NONE)) or {}
-    found = [reading.text_of(place.get(name)) for place in (fields, first or {}, within) for name in ("api_key", "token")]
-    _admit(call, *found)
-    around = _around(call, reading.text_of(fields.get("sent_at")), historical=reading.true_of(fields.get("historical_migration")))
-    uuids: dict[int, str] = {}
-    for index, raw, members in reading.messages(call, items):
-        item, unknown = ITEM.read(members)
-        uuids[index] = item.uuid or ""
-        try:
-            call.events.append(build(call, index, item, around, unknown))
-        except UnfitError as unfit:
-            call.reject(index, unfit.reason, unfit.detail, bytes(raw))
-    return uuids
+    members, items = reading.envelope(call)
+    first = reading.fields_of(items[0]) or {} if items else {}
+    within = reading.fields_of(first.get("properties", NONE)) or {}
+    _admit(call, *(reading.text_of(place.get(name)) for place in (members, first, within) for name in ("api_key", "token")))
+    historical = reading.true_of(members.get("historical_migration"))
+    around = _around(call, reading.text_of(members.get("sent_at")), historical=historical)
+
+    def one(index: int, item: Item, unknown: Fields) -> Event:
+        sent[index] = item.uuid or ""
+        return build(call, index, item, around, unknown)
+
+    return reading.tolerantly(call, items, ITEM, one)
 
 
 def _admit(call: Call, *in_body: str | None) -> None:
     call.admit(call.bearer, *in_body, call.query.get("token"), call.query.get("api_key"), call.basic_user)
-
-
-def _token_within(batch: list[Item]) -> str | None:
-    for item in batch[:1]:
-        if item.properties is not NONE:
-            return reading.text_of((reading.fields_of(item.properties) or {}).get("token"))
-    return None
 
 
 def _around(call: Call, sent: str | None, *, historical: bool) -> Envelope:

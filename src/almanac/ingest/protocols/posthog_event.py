@@ -114,34 +114,28 @@ _NO_PROPERTIES: Final = Properties()
 
 def build(call: Call, index: int, item: Item, around: Envelope, unknown: Fields) -> Event:
     """The event of one message; `unknown`: members that are not documented. Raises `UnfitError`."""
-    name = item.event
-    if not name:
-        raise UnfitError("no_name", "It has no name of an event.")
-    kind = KINDS.get(name) or (Kind.AI if name.startswith("$ai_") else Kind.TRACK)
-    properties, p = item.properties, _NO_PROPERTIES
-    if properties is NONE:
-        properties = EMPTY
-    elif reading.checked(properties, call.settings.depth_limit):
-        p = _PROPERTIES.lenient(properties)
-    else:
-        unknown = {**unknown, "properties": properties}
-        properties = EMPTY
+    name = item.event or ""
+    kind = _kind(name)
+    properties, p = EMPTY, _NO_PROPERTIES
+    if item.properties is not NONE and reading.checked(item.properties, call.settings.depth_limit):
+        properties, p = item.properties, _PROPERTIES.lenient(item.properties)
+    elif item.properties is not NONE:
+        unknown = {**unknown, "properties": item.properties}
     distinct = item.distinct_id or p.distinct_id or ""
     library = p.library or item.library or around.library
-    is_server = p.is_server if p.is_server is not None else (is_server_library(library) or (not library and call.from_server))
+    is_server = (is_server_library(library) or (not library and call.from_server)) if p.is_server is None else p.is_server
     event = Event(
         project=call.project,
         event_id=reading.message_id(item.uuid, lambda: _content(item, unknown), timed=bool(item.timestamp), call=call, index=index),
         kind=kind.value,
         name=name,
         received_us=call.received_us,
-        client_time=reading.instant(item.timestamp or ""),
+        client_time=_when(call, item),
         sent_time=item.sent_at or around.sent,
-        keep_time=around.historical or bool(p.ignore_sent_at),
+        keep_time=around.historical or bool(p.ignore_sent_at or (item.offset and not item.timestamp)),
         distinct_id=distinct,
         user_id=p.user_id or (distinct if p.is_identified else ""),
         anonymous_id=p.anon_distinct_id or (distinct if p.is_identified is False else ""),
-        device_id=p.device_id or "",
         session_id=item.session_id or p.session_id or "",
         window_id=item.window_id or p.window_id or "",
         properties=properties,
@@ -155,11 +149,22 @@ def build(call: Call, index: int, item: Item, around: Envelope, unknown: Fields)
         library_version=p.library_version or item.library_version or around.library_version,
         protocol="posthog",
         is_server=is_server,
+        device_id=p.device_id or "",
     )
-    if item.offset and not item.timestamp:
-        event.client_time, event.keep_time = reading.earlier(call.received_us, item.offset), True
     _relate(event, item, p, call.settings.depth_limit)
     return _keep(event, item, p, around, unknown)
+
+
+def _kind(name: str) -> Kind:
+    if not name:
+        raise UnfitError("no_name", "It has no name of an event.")
+    return KINDS.get(name) or (Kind.AI if name.startswith("$ai_") else Kind.TRACK)
+
+
+def _when(call: Call, item: Item) -> str:
+    if item.offset and not item.timestamp:
+        return reading.earlier(call.received_us, item.offset)
+    return reading.instant(item.timestamp or "")
 
 
 def _relate(event: Event, item: Item, p: Properties, limit: int) -> None:

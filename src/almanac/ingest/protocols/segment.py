@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from almanac.core.event import Raw
+from almanac.core.event import Event
 from almanac.ingest import messages as reading
-from almanac.ingest.answers import Answer, accepted, as_json
+from almanac.ingest.answers import Answer, as_json
 from almanac.ingest.call import Call, Protocol, Route, always_ok
-from almanac.ingest.messages import Fields, UnfitError
+from almanac.ingest.messages import Fields
 from almanac.ingest.protocols.segment_message import MESSAGE, Batch, Message, build
 
 _BATCH: Final = msgspec.json.Decoder(Batch)
@@ -26,13 +26,14 @@ _LONG: Final = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": 
 def take_batch(call: Call) -> Answer:
     """Many messages, a bare list of them, or one."""
     try:
-        batch = _BATCH.decode(call.json) if len(call.json) <= call.settings.event_limit else None
+        batch = _BATCH.decode(call.json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        batch = None
-    if batch is None:
+        return _take_odd(call, "")
+    if not reading.all_small(call):
         return _take_odd(call, "")
     _admit(call, batch.write_key)
-    return _take_all(call, batch.batch, batch.sent_at or "")
+    sent = reading.instant(batch.sent_at or "")
+    return reading.strictly(call, batch.batch, lambda index, message: build(call, index, message, sent, _NOTHING))
 
 
 def take_one(call: Call) -> Answer:
@@ -40,14 +41,14 @@ def take_one(call: Call) -> Answer:
     word = call.path.rstrip("/").rpartition("/")[2]
     type_ = _LONG.get(word, word)
     try:
-        message = MESSAGE.strict.decode(call.json) if len(call.json) <= call.settings.event_limit else None
+        message = MESSAGE.strict.decode(call.json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        message = None
-    if message is None:
+        return _take_odd(call, type_)
+    if len(call.json) > call.settings.event_limit:
         return _take_odd(call, type_)
     _admit(call, message.write_key)
     message.type = type_
-    return _take_all(call, [message], "")
+    return reading.strictly(call, [message], lambda index, message: build(call, index, message, "", _NOTHING))
 
 
 def browser_settings(call: Call) -> Answer:
@@ -69,36 +70,17 @@ def _admit(call: Call, in_body: str | None) -> None:
     call.admit(call.basic_user, in_body, call.bearer, call.query.get("writeKey"))
 
 
-def _take_all(call: Call, batch: list[Message], sent: str) -> Answer:
-    """Messages that all look as documented, in a request so small that none of them can be too large."""
-    most = call.settings.batch_limit
-    add = call.events.append
-    for index, message in enumerate(batch):
-        try:
-            if index >= most:
-                raise UnfitError("over_batch_limit", f"There are more than {most} events in the request.")
-            add(build(call, index, message, sent, _NOTHING))
-        except UnfitError as unfit:
-            call.reject(index, unfit.reason, unfit.detail, msgspec.json.encode(message))
-    return accepted(len(call.events) - len(call.rejected), call.rejected)
-
-
 def _take_odd(call: Call, type_: str) -> Answer:
     """The same for bodies in any other form. `type_`: the type that the path says, or ""."""
-    body = Raw(call.mended)
-    envelope = reading.fields_of(body)
-    items = reading.items_of(body) if envelope is None else reading.items_of(envelope["batch"]) if "batch" in envelope else [body]
-    envelope = envelope or {}
-    _admit(call, reading.text_of(envelope.get("writeKey")))
-    sent = reading.text_of(envelope.get("sentAt"))
-    for index, raw, found in reading.messages(call, [body] if items is None else items):
-        message, unknown = MESSAGE.read(found)
+    around, items = reading.envelope(call)
+    _admit(call, reading.text_of(around.get("writeKey")))
+    sent = reading.instant(reading.text_of(around.get("sentAt")))
+
+    def one(index: int, message: Message, unknown: Fields) -> Event:
         message.type = type_ or message.type
-        try:
-            call.events.append(build(call, index, message, sent, unknown))
-        except UnfitError as unfit:
-            call.reject(index, unfit.reason, unfit.detail, bytes(raw))
-    return accepted(len(call.events) - len(call.rejected), call.rejected)
+        return build(call, index, message, sent, unknown)
+
+    return reading.tolerantly(call, items, MESSAGE, one)
 
 
 PROTOCOL: Final = Protocol(

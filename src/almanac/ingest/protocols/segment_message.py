@@ -118,22 +118,12 @@ _contexts: dict[bytes, Lifted] = {}
 
 
 def build(call: Call, index: int, m: Message, sent: str, unknown: Fields) -> Event:
-    """The event of one message. `sent`: the time of sending that stands in the request; `unknown`: members that are not documented.
-
-    Raises `UnfitError`.
-    """
-    kind = KINDS.get(m.type or "")
-    if kind is None:
-        kind, unknown = "track", {**unknown, "type": reading.raw_text(m.type or "")}
-    name = m.event if kind == "track" else m.name or kind
-    if not name:
-        raise UnfitError("no_name", "It has no name of an event.")
+    """The event of one message; `sent`: the request's time of sending; `unknown`: undocumented members. Raises `UnfitError`."""
+    kind, name, unknown = _said(m, unknown)
     context = _NO_CONTEXT if m.context is NONE else _lifted(m.context, call.settings.depth_limit)
     properties = m.properties
-    if properties is NONE:
-        properties = EMPTY
-    elif not reading.checked(properties, call.settings.depth_limit):
-        unknown = {**unknown, "properties": properties}
+    if properties is NONE or not reading.checked(properties, call.settings.depth_limit):
+        unknown = unknown if properties is NONE else {**unknown, "properties": properties}
         properties = EMPTY
     user, anonymous = m.user_id or "", m.anonymous_id or ""
     is_server = context.is_server
@@ -166,6 +156,16 @@ def build(call: Call, index: int, m: Message, sent: str, unknown: Fields) -> Eve
         _relate(event, m, context, call.settings.depth_limit)
     _keep(event, m, context, unknown)
     return event
+
+
+def _said(m: Message, unknown: Fields) -> tuple[str, str, Fields]:
+    kind = KINDS.get(m.type or "")
+    if kind is None:
+        kind, unknown = "track", {**unknown, "type": reading.raw_text(m.type or "")}
+    name = m.event if kind == "track" else m.name or kind
+    if not name:
+        raise UnfitError("no_name", "It has no name of an event.")
+    return kind, name, unknown
 
 
 def _place(event: Event, context: Lifted) -> None:
