@@ -5,7 +5,7 @@ WORKERS ?= 2
 PINS := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate --allow-unsafe
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format bench docs lock
+.PHONY: help setup setup-dev run test nightly check format bench docs lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
 
 test: .venv/develops  ## set everything up, run all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+nightly: .venv/develops  ## the long rounds: fifty kills under load
+	$(BIN)/pytest -m nightly
 
 check: .venv/develops  ## format, lint, types, import floors, docs in step
 	$(BIN)/ruff format --check .

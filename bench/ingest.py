@@ -23,8 +23,8 @@ _BASELINE = """
 import sys, time
 import clickhouse_connect
 client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1])
-client.command('''CREATE TABLE t (type LowCardinality(String), event LowCardinality(String), messageId String, userId String, anonymousId String,
-    timestamp DateTime64(3), properties JSON, context JSON) ENGINE = MergeTree ORDER BY (event, userId, timestamp)''')
+client.command('''CREATE TABLE t (type LowCardinality(String), event LowCardinality(String), messageId String, userId String,
+    anonymousId String, timestamp DateTime64(3), properties JSON, context JSON) ENGINE = MergeTree ORDER BY (event, userId, timestamp)''')
 statement = f"INSERT INTO t SELECT * FROM file('{sys.argv[2]}', 'JSONEachRow') SETTINGS date_time_input_format = 'best_effort'"
 began = time.perf_counter()
 client.command(statement)

@@ -26,8 +26,9 @@ _LIMITS = Limits(seconds=300, memory_bytes=4 << 30)
 _FILL = """
 INSERT INTO events (project, event, day, person_hash, time, id, distinct_id, time_received, properties)
 SELECT
-    'bench', ['view', 'cart', 'pay', 'search', 'login'][1 + rand(1) % 5] AS event, toDate(moment), cityHash64(distinct), moment, generateUUIDv4(),
-    'user-' || toString(rand(2) % 500000) AS distinct, moment, concat('{"plan":"', ['free', 'pro', 'team'][1 + rand(4) % 3], '","price":', toString(rand(5) % 1000 / 10), '}')
+    'bench', ['view', 'cart', 'pay', 'search', 'login'][1 + rand(1) % 5] AS event, toDate(moment), cityHash64(distinct), moment,
+    generateUUIDv4(), 'user-' || toString(rand(2) % 500000) AS distinct, moment,
+    concat('{"plan":"', ['free', 'pro', 'team'][1 + rand(4) % 3], '","price":', toString(rand(5) % 1000 / 10), '}')
 FROM (SELECT fromUnixTimestamp64Micro({start:Int64} + toInt64(rand64(3) % {span:UInt64}), 'UTC') AS moment FROM numbers({rows:UInt64}))
 """
 
@@ -36,7 +37,8 @@ QUESTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"kind": "trend", "series": [{"event": "view", "measure": "unique"}], "interval": "day", "last": "60 days"},
         "SELECT toStartOfDay(time) AS day, uniqExact(person_hash) FROM events"
         " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} GROUP BY day ORDER BY day",
-        "SELECT date_trunc('day', time) AS day, count(DISTINCT person_hash) FROM events WHERE event = 'view' AND time >= $start GROUP BY day ORDER BY day",
+        "SELECT date_trunc('day', time) AS day, count(DISTINCT person_hash) FROM events WHERE event = 'view' AND time >= $start"
+        " GROUP BY day ORDER BY day",
     ),
     "funnel": (
         {"kind": "funnel", "steps": ["view", "cart", "pay"], "window": "14 days", "last": "60 days"},

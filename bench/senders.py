@@ -18,8 +18,6 @@ import numpy as np
 AGENTS = [
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{number}.0.0.0 Safari/537.36"
     for number in range(120, 140)
-] + [
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
 ]
 NAMES = ["product_viewed", "product_added", "checkout_started", "order_completed", "search", "page_viewed"]
 HOLE = "########-####-####-####-############"

@@ -81,7 +81,7 @@ class Server:
             f"{self.url}/api/v1/projects/{self.project}/ledger", headers={"authorization": f"Bearer {self.api_key}"}
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return list(json.load(answer)["rows"])
+            return list(json.load(answer))
 
     def metric(self, name: str) -> float:
         """The first value of a metric of that name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -164,3 +165,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]
 @pytest.fixture(scope="session")
 def world(store: ClickHouseStore) -> World:
     return World(store)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI every service is there, so a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("ALMANAC_TESTS_MAY_SKIP") == "no" and reporter is not None:
+        skipped = reporter.stats.get("skipped", [])
+        for report in skipped:
+            print(f"\nskipped, which CI does not allow: {report.nodeid}: {report.longrepr}")
+        if skipped and exitstatus == 0:
+            session.exitstatus = 1

@@ -40,38 +40,40 @@ ORDER BY hour DESC, project
 """
 
 
+_TRIES = 5
+
+
 class Ledger:
-    """Reads the books. Loading goes on while it reads: `rows` reads the log before the store, and again after it when they disagree."""
+    """Reads the books while the load goes on: the log before and after them, until both say the same."""
 
     def __init__(self, store: EventStore, reader: EventLogReader) -> None:
         self._store = store
         self._reader = reader
 
     def rows(self, project: str = "", since: datetime | None = None) -> list[LedgerRow]:
-        """Newest hour first; of all projects when `project` is ""."""
-        rows = self._balanced(project, since)
-        for _ in range(3):
-            if not any(row.gap for row in rows):
+        """Newest hour first; of all projects when `project` is "". While events come in without a pause, the newest hour is as of a moment
+        within the call."""
+        since = since or datetime(1971, 1, 1, tzinfo=UTC)
+        waiting = self._waiting(project, since)
+        for _ in range(_TRIES):
+            books = self._books(project, since)
+            before, waiting = waiting, self._waiting(project, since)
+            if before == waiting:
                 break
-            rows = self._balanced(project, since)  # a batch went from the log to the books in between
+        rows: list[LedgerRow] = []
+        for key in sorted(books.keys() | waiting.keys(), key=lambda key: (-key[1].timestamp(), key[0])):
+            accepted, stored, duplicate, rejected = books.get(key, (0, 0, 0, 0))
+            in_flight = waiting.get(key, 0)
+            rows.append(LedgerRow(key[0], key[1], accepted + in_flight, stored, duplicate, rejected, in_flight))
         return rows
 
-    def _balanced(self, project: str, since: datetime | None) -> list[LedgerRow]:
-        since = since or datetime(1971, 1, 1, tzinfo=UTC)
-        before = self._waiting(project, since)
+    def _books(self, project: str, since: datetime) -> dict[tuple[str, datetime], tuple[int, int, int, int]]:
         of_project = Sql("project = {project:String}", {"project": project}) if project else Sql("1")
-        books = self._store.query(sql(_ROWS, {"since": since.replace(tzinfo=None)}, of_project=of_project)).rows
-        after = self._waiting(project, since)
-        # Only what was there before and after was in flight while the books were read; what is new since is not in them either.
-        found: dict[tuple[str, datetime], list[int]] = {}
-        for name, hour, *counts in books:
-            found[str(name), hour.replace(tzinfo=UTC)] = [int(count) for count in counts]
-        rows: list[LedgerRow] = []
-        for key in sorted(found.keys() | before.keys() | after.keys(), key=lambda key: (-key[1].timestamp(), key[0])):
-            accepted, stored, duplicate, rejected = found.get(key, [0, 0, 0, 0])
-            waiting = min(before.get(key, 0), after.get(key, 0)) if before.get(key, 0) != after.get(key, 0) else after.get(key, 0)
-            rows.append(LedgerRow(key[0], key[1], accepted + waiting, stored, duplicate, rejected, waiting))
-        return rows
+        rows = self._store.query(sql(_ROWS, {"since": since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")}, of_project=of_project)).rows
+        return {
+            (str(name), hour.replace(tzinfo=UTC)): (int(accepted), int(stored), int(duplicate), int(rejected))
+            for name, hour, accepted, stored, duplicate, rejected in rows
+        }
 
     def _waiting(self, project: str, since: datetime) -> dict[tuple[str, datetime], int]:
         waiting: dict[tuple[str, datetime], int] = {}
