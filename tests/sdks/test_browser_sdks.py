@@ -148,3 +148,13 @@ def test_posthog_in_the_browser(config: str, server: Any, site: Callable[[str], 
     ids = [event.event_id for event in server.lines]
     assert len(ids) == len(set(ids))
     assert server.unknown == []
+
+
+def test_browsers_send_again_what_failed(server: Any, flaky: Callable[..., Any], site: Callable[[str], str], tab: Any) -> None:
+    line = flaky("500", "close", "503")
+    tab.goto(site(SEGMENT.replace("DELIVERY", "{}").replace("HOST", line.url)))
+    tab.evaluate("async () => { for (const name of ['one', 'two', 'three']) await analytics.track(name) }")
+    events = server.events(3, seconds=40)
+    assert sorted(event.name for event in events) == ["one", "three", "two"]
+    assert len(line.refused) == 3
+    assert {body["messageId"] for body in line.bodies()} <= {event.event_id for event in events}
