@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from almanac.core.errors import AlmanacError, Code
-from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, Merge, dead_letter
+from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, Merge, dead_letter, derived_id
 from almanac.core.ports import EventStore, Limits, Segment
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
@@ -24,7 +24,7 @@ from almanac.ingest.statements import statement
 log = structlog.get_logger(__name__)
 
 # What the JSON column does not keep to the letter: nulls, empty objects and arrays, numbers of 17 digits and more or with exponents, NUL.
-_INEXACT: Final = r"null|\{\}|\[\]|\d{17}|\d[eE][+-]?\d|\\u0000"
+_INEXACT: Final = r"null|\{\s*\}|\[\s*\]|\d{17}|\d[eE][+-]?\d|\\u0000"
 _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
 _NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
@@ -66,6 +66,7 @@ class Batch:
         self._folder = folder
         self._fresh = Sql("1")
         self._once = Sql("")
+        self._first = Sql("1")
 
     def load(self) -> None:
         """All of it: stage, leave out what is known, enrich, insert, account."""
@@ -98,7 +99,7 @@ class Batch:
 
     def _statement(self, name: str, values: Mapping[str, object] | None = None) -> Sql:
         bound = {"batch": self.number, "skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT, **(values or {})}
-        return statement("load.sql", name, bound, fresh=self._fresh, once=self._once, channel=_CHANNEL)
+        return statement("load.sql", name, bound, fresh=self._fresh, once=self._once, first=self._first, channel=_CHANNEL)
 
     def _insert(self, name: str) -> None:
         settings = {"max_partitions_per_insert_block": 0, "max_threads": 2}
@@ -134,6 +135,7 @@ class Batch:
         unique = np.unique(keys)
         if len(unique) < len(keys):
             self._once = Sql("LIMIT 1 BY key")
+            self._first = Sql("row IN (SELECT min(row) FROM staging.lines GROUP BY key)")
         suspects = self._seen.suspects(unique)
         if len(suspects):
             self._store.execute(self._statement("known", {"suspects": [int(key) for key in suspects]}))
@@ -188,7 +190,8 @@ class Batch:
         merges = msgspec.json.decode(str(found["merges"]), type=list[Merge])
         line = LINE_ENCODER.encode(Event(**{**found, **nested, "merges": merges})).decode("utf-8", "replace")
         letter = msgspec.json.encode(DeadLetter("insert", "refused_by_store", detail[:500], line)).decode()
-        self._store.execute(self._statement("condemn", {"row": row, "letter": letter}), settings={"mutations_sync": 1})
+        id_ = derived_id(f"refused\0{found['project']}\0{found['event_id']}".encode("utf-8", "surrogatepass"))
+        self._store.execute(self._statement("condemn", {"row": row, "letter": letter, "id": id_}), settings={"mutations_sync": 1})
 
     def _account(self) -> None:
         """Writes the ledger: what the collectors counted beside what the store took."""
@@ -197,9 +200,10 @@ class Batch:
             for tally in segment.tallies:
                 accepted[tally.project, tally.hour] = accepted.get((tally.project, tally.hour), 0) + tally.accepted
         outcome: dict[tuple[str, int], tuple[int, int, int]] = {}
-        for project, hour, lines, new_keys, rejected in self._store.query(self._statement("outcome"), limits=_LIMITS).rows:
+        for project, hour, *counts in self._store.query(self._statement("outcome"), limits=_LIMITS).rows:
             at = int(hour.replace(tzinfo=UTC).timestamp())
-            outcome[str(project), at] = (int(new_keys) - int(rejected), int(lines) - int(new_keys), int(rejected))
+            stored, duplicate, rejected = (int(count) for count in counts)
+            outcome[str(project), at] = (stored, duplicate, rejected)
         rows = [
             (project, hour, self.number, accepted.get((project, hour), 0), *outcome.get((project, hour), (0, 0, 0)))
             for project, hour in sorted(accepted.keys() | outcome.keys())

@@ -45,10 +45,14 @@ INSERT INTO events
 )
 WITH
     fromUnixTimestamp64Micro(received_us, 'UTC') AS received,
-    parseDateTime64BestEffortOrNull(client_time, 6, 'UTC') AS client_parsed,
-    -- Beyond these bounds a client time is a mistake, and a day of it would not fit the Date type.
+    -- A clock without a date ('10:00') or a lone year would be read as a day of some year: it is no time.
+    length(client_time) < 8 OR position(client_time, ':') IN (2, 3) AS client_vague,
+    length(sent_time) < 8 OR position(sent_time, ':') IN (2, 3) AS sent_vague,
+    if(client_vague, NULL, parseDateTime64BestEffortOrNull(client_time, 6, 'UTC')) AS client_parsed,
+    if(sent_vague, NULL, parseDateTime64BestEffortOrNull(sent_time, 6, 'UTC')) AS sent_parsed,
+    -- Beyond these bounds a time is a mistake, and a day of it would not fit the Date type.
     if(client_parsed BETWEEN toDateTime64('1971-01-01', 6, 'UTC') AND toDateTime64('2100-01-01', 6, 'UTC'), client_parsed, NULL) AS client,
-    parseDateTime64BestEffortOrNull(sent_time, 6, 'UTC') AS sent,
+    if(sent_parsed BETWEEN toDateTime64('1971-01-01', 6, 'UTC') AND toDateTime64('2100-01-01', 6, 'UTC'), sent_parsed, NULL) AS sent,
     multiIf(
         client IS NULL, 'received',
         keep_time OR sent IS NULL OR abs(dateDiff('microsecond', sent, received)) <= {skew_us:Int64}, 'client',
@@ -121,10 +125,15 @@ SELECT
     is_server,
     context,
     flags,
-    multiIf(
-        client_time = '' OR client IS NOT NULL, rest,
-        rest = '{}', concat('{"client_time":', toJSONString(client_time), '}'),
-        concat('{"client_time":', toJSONString(client_time), ',', substring(rest, 2))
+    -- A time that cannot be read stays as the text that it was.
+    if(
+        (client_time = '' OR client IS NOT NULL) AND (sent_time = '' OR sent IS NOT NULL),
+        rest,
+        concat('{', arrayStringConcat(arrayFilter(part -> part != '', [
+            if(client_time = '' OR client IS NOT NULL, '', concat('"client_time":', toJSONString(client_time))),
+            if(sent_time = '' OR sent IS NOT NULL, '', concat('"sent_time":', toJSONString(sent_time))),
+            substring(rest, 2, length(rest) - 2)
+        ]), ','), '}')
     ),
     if(multiSearchAny(properties, ['"revenue"', '"total"', '"value"']),
         coalesce(
@@ -262,24 +271,25 @@ FROM
 GROUP BY project, name, hour
 
 -- name: outcome
--- Counted from the rows themselves, not from what the collectors said.
+-- Counted from the rows themselves, not from what the collectors said. Copies of one id may have come in different hours: the first counts.
 SELECT
     project,
     hour,
-    count()                                       AS lines,
-    uniqExactIf(key, $fresh)                      AS new_keys,
-    uniqExactIf(key, kind = 'dead_letter' AND $fresh) AS rejected
-FROM staging.lines
+    countIf(kind != 'dead_letter' AND taken)      AS stored,
+    countIf(NOT taken)                            AS duplicate,
+    countIf(kind = 'dead_letter' AND taken)       AS rejected
+FROM (SELECT project, hour, kind, $fresh AND $first AS taken FROM staging.lines)
 GROUP BY project, hour
 
 -- name: try
 -- Everything that could fail in the insert, without inserting.
 INSERT INTO FUNCTION null('properties JSON(max_dynamic_paths = 256)')
-SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UInt64}
+SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UInt64} AND $fresh
 
 -- name: condemn
+-- Under an id of its own: the event's id stays unknown, so that the mended event is not taken for a copy.
 ALTER TABLE staging.lines
-    UPDATE kind = 'dead_letter', rest = {letter:String}
+    UPDATE kind = 'dead_letter', rest = {letter:String}, event_id = {id:String}, key = reinterpretAsUInt128(sipHash128(project, {id:String}))
     WHERE row = {row:UInt64}
 
 -- name: properties

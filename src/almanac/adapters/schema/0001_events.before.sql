@@ -2,7 +2,7 @@
 --
 -- Order: a question reads one project, mostly a few event names and some days, and groups by person; within a day the rows of a person
 -- lie together. The message id makes the key of a row unique, so that a merge would drop a row that was inserted twice; nothing relies on
--- it: the load removes duplicates before the insert.
+-- it: the load removes duplicates before the insert. The deduplication window counts parts: one batch may hold all 1548 months of 1971 to 2099.
 CREATE TABLE events ${on_cluster}
 (
     project          LowCardinality(String),
@@ -70,4 +70,4 @@ CREATE TABLE events ${on_cluster}
 ENGINE = ${engine}ReplacingMergeTree()
 PARTITION BY toYYYYMM(day)
 ORDER BY (project, event, day, person_hash, time, id)
-SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 8192;
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192;
