@@ -209,7 +209,7 @@ def _cell(name: str, value: Any) -> Any:
 
 def _csv(blocks: Iterable[list[Exported]]) -> Iterator[bytes]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer)
     writer.writerow(FIELDS)
     for block in blocks:
         writer.writerows(["true" if cell is True else "" if cell is False else cell for cell in _cells(line)] for line in block)

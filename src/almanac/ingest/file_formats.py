@@ -150,18 +150,29 @@ def _csv(file: IO[bytes], start: Cursor, delimiter: str) -> Iterator[Record]:
             yield line.decode("utf-8", "surrogateescape")
 
     number, row = place.line, place.row
-    for cells in csv.reader(texts(), delimiter=delimiter):
+    for cells in _rows(csv.reader(texts(), delimiter=delimiter)):
         line, number = number, number + len(raw)
         original = b"".join(raw)
         raw.clear()
         if cells:
             row += 1
             cursor = Cursor(end, row, number)
-            problem = _misfit(columns, cells)
+            problem = cells if isinstance(cells, str) else _misfit(columns, cells)
             if problem:
                 yield Record(line, cursor, original.strip(), problem=problem)
             else:
                 yield Record(line, cursor, original.strip(), dict(zip(columns, cells, strict=False)))
+
+
+def _rows(reader: Iterator[list[str]]) -> Iterator[list[str] | str]:
+    """The rows; of one that cannot be read, why."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"It is not a row of a table: {error}."
 
 
 def _delimiter(head: bytes) -> str:

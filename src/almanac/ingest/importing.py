@@ -95,6 +95,7 @@ async def import_file(
             progress.done = cursor.row if container == "parquet" else cursor.offset
             progress.records = cursor.row
             progress.accepted += len(events)
+            journal.received(min(event.received_us for event in events))
             journal.commit(cursor, progress)
             report(progress)
         journal.finish(clock(), progress)
@@ -240,9 +241,15 @@ class Journal:
         self._lock.close()
 
     def long_ago(self, now_us: int, days: int) -> bool:
-        """The file was imported to its end, so long ago that the ids of its events may be forgotten."""
-        finished = self._read("finished_us")
-        return finished is not None and now_us - int(finished) > days * 86_400_000_000
+        """The file was imported to its end, and the ids of its events may be forgotten: those are remembered from the day of receipt on,
+        which an exported event brings with it."""
+        finished, oldest = self._read("finished_us"), self._read("oldest_us")
+        return finished is not None and now_us - min(int(finished), int(oldest or finished)) > days * 86_400_000_000
+
+    def received(self, oldest_us: int) -> None:
+        """Events that were received at this moment or later are on their way."""
+        before = self._read("oldest_us")
+        self._write("oldest_us", str(min(oldest_us, int(before or oldest_us))))
 
     def begin(self, progress: Progress) -> Cursor:
         """Where to go on, with the counts so far; from the start after an import that ended."""
