@@ -126,7 +126,16 @@ def envelope(call: Call) -> tuple[Fields, list[Raw]]:
     body = Raw(call.mended)
     fields = fields_of(body)
     items = items_of(body) if fields is None else items_of(fields["batch"]) if "batch" in fields else [body]
-    return fields or {}, [body] if items is None else items
+    return fields or {}, [body] if items is None else _flat(items)
+
+
+def _flat(items: list[Raw]) -> list[Raw]:
+    """Lists among messages stand for their elements: a dead letter of many messages is one, and comes back as it is."""
+    flat: list[Raw] = []
+    for raw in items:
+        within = items_of(raw) if bytes(raw)[:1] == b"[" else None
+        flat += [raw] if within is None else within
+    return flat
 
 
 def strictly(call: Call, items: Sequence[S], build: Callable[[int, S], Event]) -> Answer:

@@ -164,6 +164,10 @@ def test_what_is_over_the_batch_limit_becomes_one_dead_letter(doors: Any) -> Non
         assert [(found["index"], found["reason"]) for found in reply.json["rejected"]] == [(2, "over_batch_limit")]
         assert [event.name for event in door.events] == ["a", "b"]
         assert [[one["event"] for one in json.loads(letter["original"])] for letter in door.dead] == [["c", "d"]]
+        again = b'{"batch":[' + door.dead[0]["original"].encode() + b"]}"  # as a dead letter is replayed
+        door.clear()
+        assert door.post(path, again).status == 200
+        assert [event.name for event in door.events] == ["c", "d"]
 
 
 @pytest.mark.parametrize("body", [b"[" + b"1," * 4_000_000 + b"1]", b'{"batch":[' + b"{}," * 3_000_000 + b"{}]}"])
