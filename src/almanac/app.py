@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
@@ -198,8 +198,9 @@ class _Appender:
 # ----------------------------------------------------------------- processes
 
 
-def serve(settings: Settings) -> int:
-    """Runs everything until it is stopped: this process becomes the supervisor of the others."""
+def serve(settings: Settings, *, beside: str = "") -> int:
+    """Runs everything until it is stopped: this process becomes the supervisor of the others. `beside`: words of a further process of
+    this file, run once."""
     if settings.role not in ("all", "collect"):
         raise invalid(
             f"The role {settings.role} needs a store and a log that several machines reach.",
@@ -209,6 +210,7 @@ def serve(settings: Settings) -> int:
     open_catalog(settings).close()  # what is wrong with the data folder is said now, and once
     given = {item.name: str(getattr(settings, item.name)) for item in fields(settings)}
     given["collector_count"] = str(settings.collector_count)
+    given["beside"] = beside
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "almanac.supervise", json.dumps(given)])
 
@@ -217,6 +219,7 @@ def _process_settings() -> tuple[Settings, Path]:
     given: dict[str, Any] = json.loads(os.environ["ALMANAC_PROCESS"])
     socket = Path(given.pop("socket"))
     given.pop("collector_count")
+    given.pop("beside")
     defaults = asdict(Settings())
     return Settings(**{name: type(defaults[name])(value) for name, value in given.items()}), socket
 
@@ -349,8 +352,56 @@ def _announce(settings: Settings, admin_key: str) -> None:
     print(f"Almanac serves on {url}", flush=True)
 
 
+# ---------------------------------------------------------------------- demo
+
+
+def demo(settings: Settings, *, events: int, pack: str = "shop") -> int:
+    """Serves, with a made-up life in a project of the pack's name. A second run on the same folder only serves."""
+    catalog = open_catalog(settings)
+    try:
+        if not _demo_file(settings).is_file():
+            _, keys = catalog.create_project(pack)
+            _demo_file(settings).touch(mode=0o600)
+            _demo_file(settings).write_text(json.dumps({"project": pack, "pack": pack, "events": events, **keys}))
+    finally:
+        catalog.close()
+    return serve(settings, beside="demo")
+
+
+def _demo_file(settings: Settings) -> Path:
+    return settings.data / "demo.json"
+
+
+def fill_demo(settings: Settings) -> None:
+    """Waits for the server, sends what was not sent yet, and says where to look."""
+    from almanac.watch.demo import commands, progress_bar, run_demo, start_page
+
+    file = _demo_file(settings)
+    told: dict[str, Any] = json.loads(file.read_text())
+    while not settings.serve_file.is_file():
+        time.sleep(0.05)
+    url = str(json.loads(settings.serve_file.read_text())["url"])
+    if "sent" not in told:
+        with progress_bar() as progress:
+            told["sent"] = run_demo(url, told["write"], told["read"], told["pack"], told["events"], progress, now=_now())
+        catalog = open_catalog(settings)
+        project = catalog.project(told["project"])
+        catalog.update_project(replace(project, settings={**project.settings, "start_page": start_page(told["pack"])}))
+        catalog.close()
+        file.write_text(json.dumps(told))
+    sent = told["sent"]
+    print(f"\n{sent['stored']:,} events of a made-up {told['pack']} can be asked about.\n")
+    print(f"  {url}/#key={told['read']}&project={told['project']}\n\nThree things to try in another terminal:\n")
+    program = Path(sys.executable).with_name("almanac")
+    data = "" if settings.data == Settings.data else str(settings.data)
+    shown = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
+    for line in commands(url, told["project"], told["read"], pack=told["pack"], program=shown, data=data):
+        print(f"  {line}\n")
+    print("Ctrl-C stops it.", flush=True)
+
+
 def main(arguments: Sequence[str]) -> None:
-    """`python -m almanac.app engine` or `collect NUMBER`, started by the supervisor."""
+    """`python -m almanac.app` with `engine`, `collect NUMBER` or `demo`, started by the supervisor."""
     import uvloop
 
     settings, socket = _process_settings()
@@ -359,6 +410,8 @@ def main(arguments: Sequence[str]) -> None:
         uvloop.run(run_engine(settings, socket))
     elif arguments[0] == "collect":
         uvloop.run(collect(settings, socket, int(arguments[1])))
+    elif arguments[0] == "demo":
+        fill_demo(settings)
     else:
         raise unavailable(f"There is no process {arguments[0]!r}.")
 

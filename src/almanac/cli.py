@@ -134,6 +134,21 @@ def _with_settings(command: Callable[[Settings], int]) -> Callable[..., None]:
 app.command("serve")(_with_settings(serve))
 
 
+@app.command("demo")
+@_guarded
+def demo(
+    data: Data = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of everything.")] = 8000,
+    events: Annotated[int, typer.Option(help="How many events the made-up life has.", min=1000, max=5_000_000)] = 200_000,
+) -> None:
+    """Serve a made-up shop, with a known truth planted in its 90 days."""
+    from almanac import app as house
+
+    if code := house.demo(all_settings.load({"data": data, "host": host, "port": port}), events=events):
+        raise typer.Exit(code)
+
+
 @project_app.command("create")
 @_guarded
 def create_project(

@@ -62,6 +62,14 @@ class Child:
             self.process.wait()
 
 
+def _beside(settings: dict[str, Any], environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
+    """A process that does its work once and ends, such as the demo's sender."""
+    if not settings.get("beside"):
+        return None
+    command = [sys.executable, "-m", "almanac.app", *str(settings["beside"]).split(" ")]
+    return subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+
+
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only this process decides
@@ -78,6 +86,7 @@ def main(text: str) -> int:
     environment = {**os.environ, "ALMANAC_PROCESS": json.dumps({**settings, "socket": f"{folder}/engine.sock"})}
     collectors = [Child(f"collect {number}", environment) for number in range(int(settings["collector_count"]))]
     engine = [Child("engine", environment)] if settings["role"] != "collect" else []
+    beside = _beside(settings, environment)
     stopping = False
 
     def stop(*_: object) -> None:
@@ -90,6 +99,8 @@ def main(text: str) -> int:
         while not stopping:
             for child in [*engine, *collectors]:
                 child.start()
+            if beside is not None and beside.poll() is not None:
+                beside = None
             time.sleep(0.05)
         deadline = time.monotonic() + _DRAIN
         for child in [*collectors, *engine]:
