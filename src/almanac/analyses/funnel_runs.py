@@ -1,0 +1,213 @@
+"""The best run of each person through a funnel, as SQL: for each order one linear pass over a person's sorted marks.
+
+A mark is an event as one integer (see `funnel`); its low bits say which steps and exclusions it matches. Each of the orders reads `streams`
+(person, value, period, marks; also entry_end where only earlier starts count) and gives person, value, period and `instants`: when the
+steps of the best run were, in microseconds. `windowFunnel` is no base for this: it gives no times and knows no exclusions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from almanac.core.sql import EMPTY, Sql, sql
+
+# Only the starts of one period count, and what can belong to them.
+IN_PERIODS: Final = """
+    SELECT
+        person,
+        value,
+        period,
+        bitShiftLeft($wide(toInt64(period) * 1000000 - {origin:Int64}), {instant_at:UInt8}) AS entry_start,
+        bitShiftLeft($wide(transform(period, {period_starts:Array(UInt32)}, {period_ends:Array(Int64)}, toInt64(0))), {instant_at:UInt8})
+            AS entry_end,
+        arrayFilter(mark -> mark >= entry_start AND mark <= entry_end + $window, all_marks) AS marks
+    FROM
+    (
+        SELECT person, $value, $marks AS all_marks, periods
+        FROM per_person
+        $joined
+    )
+    ARRAY JOIN periods AS period
+"""
+
+WHOLE: Final = """
+    SELECT person, $value, toUInt32(0) AS period, $marks AS marks
+    FROM per_person
+    $joined
+"""
+
+# `deadlines` (state.1): by when the latest run that has got to each step has to be through, 0 where none has. A later start leaves more
+# time and is never further, so one run a step will do. `firsts` (state.2): the deadline of the first run that got there. The steps' times
+# are then looked up for the one run that counts: kept for all runs, they took 0.69 s instead of 0.39 s (6 M events).
+ORDERED: Final = """
+    SELECT
+        person,
+        value,
+        period,
+        arrayFold(
+            (positions, step) -> arrayPushBack(
+                positions,
+                arrayFirstIndex(
+                    (mark, position) -> position > positions[-1] AND bitTest(toUInt64(mark), step), marks, arrayEnumerate(marks)
+                )
+            ),
+            range(1, level),
+            [arrayFirstIndex(mark -> mark >= start AND bitTest(toUInt64(mark), 0), marks)]
+        ) AS positions_of_steps,
+        arrayMap(position -> toInt64(bitShiftRight(marks[position], {instant_at:UInt8})), positions_of_steps) AS instants
+    FROM
+    (
+        SELECT
+            *,
+            arrayFold(
+                (state, mark) -> (
+                    arrayMap(
+                        (deadline, previous, step) -> if(bitTest(toUInt64(mark), step) AND mark <= previous, previous, deadline),
+                        state.1,
+                        arrayPushFront(arrayPopBack(state.1), $deadline),
+                        range({steps:UInt8})
+                    ),
+                    arrayMap((first, deadline) -> if(first = 0, deadline, first), state.2, state.1),
+                    $spoilt
+                ),
+                marks,
+                (arrayWithConstant({steps:UInt8}, $wide(0)), arrayWithConstant({steps:UInt8}, $wide(0)), toUInt8(0))
+            ) AS state,
+            arrayCount(deadline -> deadline > 0, state.1) AS level,
+            if(state.2[level] > 0, state.2[level], state.1[level]) - $window - {low:UInt64} AS start
+        FROM streams
+    )
+    WHERE level > 0 AND NOT state.3
+"""
+
+# The latest run past the first of the two steps has not reached the second: if it has, so have all earlier ones.
+ORDERED_SPOILT: Final = """greatest(state.3, arrayExists(
+                        (bit, after, before) -> bitTest(toUInt64(mark), bit)
+                            AND mark <= state.1[after]
+                            AND state.1[after] != state.1[before],
+                        {excluded_bits:Array(UInt8)}, {excluded_after:Array(UInt8)}, {excluded_before:Array(UInt8)}
+                    ))"""
+
+# Step by step over the whole stream: which of the runs that begin at each event go on with the event after their last.
+STRICT: Final = """
+    SELECT
+        person,
+        value,
+        period,
+        arrayMap(
+            mark -> toInt64(bitShiftRight(mark, {instant_at:UInt8})),
+            arraySlice(marks, indexOf(state.1, arrayMax(state.1)), arrayMax(state.1))
+        ) AS instants
+    FROM
+    (
+        SELECT
+            *,
+            arrayFold(
+                (state, step) -> (
+                    arrayMap(
+                        (level, first, following) -> if(
+                            level = step AND bitTest(toUInt64(following), step) AND following <= bitOr(first, {low:UInt64}) + $window,
+                            toUInt8(step + 1),
+                            level
+                        ),
+                        state.1, marks, arrayShiftLeft(marks, step)
+                    ),
+                    $spoilt
+                ),
+                range(1, {steps:UInt8}),
+                (arrayMap(mark -> toUInt8(bitTest(toUInt64(mark), 0) AND $open), marks), toUInt8(0))
+            ) AS state
+        FROM streams
+    )
+    WHERE arrayMax(state.1) > 0 AND NOT state.2
+"""
+
+STRICT_SPOILT: Final = """greatest(state.2, arrayExists(
+                        (level, first, following) -> level = step
+                            AND following <= bitOr(first, {low:UInt64}) + $window
+                            AND arrayExists(
+                                (bit, after, before) -> bitTest(toUInt64(following), bit) AND after <= step AND step < before,
+                                {excluded_bits:Array(UInt8)}, {excluded_after:Array(UInt8)}, {excluded_before:Array(UInt8)}
+                            ),
+                        state.1, marks, arrayShiftLeft(marks, step)
+                    ))"""
+
+# Backwards, so that each event sees what follows it. state.1: when each step comes next, emptied at an excluded event, for whose instant
+# state.2 stands. Each event starts a run, found in the slots within its window. state.3: the best run.
+ANY: Final = """
+    SELECT
+        person,
+        value,
+        period,
+        arrayFold(
+            (state, mark) -> (
+                if(
+                    bitAnd(toUInt64(mark), {excluded:UInt64}) != 0 AS spoils,
+                    arrayWithConstant({steps:UInt8}, {never:Int64}),
+                    arrayMap(
+                        (slot, place) -> if(furthest >= 0 AND place = indexOf(fits, furthest), instant, slot),
+                        state.1,
+                        arrayEnumerate(state.1)
+                    ) AS slots
+                ),
+                if(spoils, toInt64(bitShiftRight(mark, {instant_at:UInt8})) AS instant, state.2),
+                if(
+                    (arrayMax(
+                        arrayMap(
+                            (slot, step) -> multiIf(
+                                NOT bitTest(toUInt64(mark), step), toInt64(-1),
+                                slot > instant + {window:Int64}, {never:Int64},
+                                slot
+                            ),
+                            state.1,
+                            range({steps:UInt8})
+                        ) AS fits
+                    ) AS furthest) >= 0
+                        AND $open
+                        AND (length(run) > length(state.3) OR (length(run) = length(state.3) AND run[-1] < state.3[-1])),
+                    if(
+                        length(arraySort(arrayFilter(slot -> slot <= instant + {window:Int64}, slots)) AS near) < {steps:UInt8}
+                            AND state.2 <= instant + {window:Int64},
+                        [instant],
+                        near
+                    ) AS run,
+                    state.3
+                )
+            ),
+            arrayReverse(marks),
+            (arrayWithConstant({steps:UInt8}, {never:Int64}), {never:Int64}, CAST([], 'Array(Int64)'))
+        ).3 AS instants
+    FROM streams
+    WHERE notEmpty(instants)
+"""
+
+
+def runs_of(order: str, *, wide: Sql, window: Sql, spoils: bool, limited: bool) -> Sql:
+    """The runs in that order. `spoils`: there are exclusions; `limited`: only starts before `entry_end` count.
+
+    `wide` converts to the marks' type; `window` is the window in the marks' scale.
+    """
+    opened = Sql("mark < entry_end") if limited else Sql("1")
+    if order == "any":
+        return sql(ANY, open=opened)
+    if order == "strict":
+        spoilt = sql(STRICT_SPOILT, window=window) if spoils else Sql("state.2")
+        return sql(STRICT, window=window, open=opened, spoilt=spoilt)
+    deadline = sql("bitOr(mark, {low:UInt64}) + $window", window=window)
+    if limited:
+        deadline = sql("if(mark < entry_end, $deadline, $wide(0))", deadline=deadline, wide=wide)
+    return sql(ORDERED, wide=wide, window=window, deadline=deadline, spoilt=Sql(ORDERED_SPOILT) if spoils else Sql("state.3"))
+
+
+def streams_of(*, several_values: bool, in_periods: bool, wide: Sql, window: Sql) -> Sql:
+    """What the runs are looked for in: each person's marks; with `several_values`, under each value; with `in_periods`, for each period."""
+    value, marks, joined = Sql("touch AS value"), Sql("marks"), EMPTY
+    if several_values:
+        # Under each value, events with another one are no longer the attributed steps.
+        value, joined = Sql("value"), Sql("ARRAY JOIN if(empty(values), [''], values) AS value")
+        marks = sql(
+            "arrayMap(pair -> if(pair.2 = value, pair.1, bitXor(pair.1, bitAnd(pair.1, $wide({attributed:UInt64})))), pairs)", wide=wide
+        )
+    if in_periods:
+        return sql(IN_PERIODS, value=value, marks=marks, joined=joined, wide=wide, window=window)
+    return sql(WHOLE, value=value, marks=marks, joined=joined)
