@@ -20,16 +20,21 @@ help:  ## list the commands
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
+# The Node SDKs that tests drive; without npm those tests skip.
+.venv/sdks: .venv/develops tests/sdks/package-lock.json
+	if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/sdks; fi
+	@touch $@
+
 setup: .venv/runs
 setup-dev: .venv/develops
 
 run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
 	$(BIN)/almanac demo
 
-test: .venv/develops  ## set everything up, run all tests
+test: .venv/sdks  ## set everything up, run all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-nightly: .venv/develops  ## the long rounds: fifty kills under load
+nightly: .venv/sdks  ## the long rounds: fifty kills under load
 	$(BIN)/pytest -m nightly
 
 check: .venv/develops  ## format, lint, types, import floors, docs in step

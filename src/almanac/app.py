@@ -273,7 +273,8 @@ async def collect(settings: Settings, socket: Path, number: int) -> None:
     telling = asyncio.create_task(_tell(settings, number, lambda: {**collector.counters(), "log": writer.state()}))
     async with _listening(collector, address=settings.host, port=settings.port):
         await _until_stopped()
-        await collector.drain()
+        with contextlib.suppress(TimeoutError):  # a slow upload may take a minute; its sender comes again
+            await asyncio.wait_for(collector.drain(), 15)
         await writer.close()
     telling.cancel()
     catalog.close()
