@@ -179,6 +179,15 @@ def test_a_bad_change_changes_nothing(house: House, shop: Keys, change: Any) -> 
     assert house.client.get(path, headers=bearer(shop.read)).json() == before
 
 
+def test_bodies_are_json_whatever_curl_says(house: House, shop: Keys) -> None:
+    form = {**bearer(shop.admin), "Content-Type": "application/x-www-form-urlencoded"}
+    assert house.client.post(f"/api/v1/projects/{shop.project}/keys", content='{"role": "read"}', headers=form).status_code == 201
+    assert (
+        house.client.post(f"/api/v1/projects/{shop.project}/ask", content='{"kind": "trend", "series": ["a"]}', headers=form).status_code
+        == 200
+    )
+
+
 def test_who_am_i(house: House, shop: Keys) -> None:
     me = house.client.get("/api/v1/me", headers=bearer(shop.read)).json()
     assert (me["role"], me["server"], [project["id"] for project in me["projects"]]) == ("read", False, [shop.project])
@@ -232,8 +241,8 @@ def test_what_nobody_foresaw_is_answered_with_an_id(house: House, shop: Keys, ca
 
 
 def test_health_is_green(house: House) -> None:
-    with TestClient(create_app(replace(house.rooms, loader=Part(house)))) as client:
-        body = client.get("/health").json()
+    answer = house.client.get("/health")
+    body = answer.json()
     assert [check["name"] for check in body["checks"]] == ["store", "load", "ledger", "log", "collectors", "disk", "memory", "clock"]
     by_name = {check["name"]: check for check in body["checks"]}
     del by_name["ledger"]  # the store is shared with tests whose log is elsewhere

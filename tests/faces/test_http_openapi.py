@@ -54,7 +54,7 @@ def _throw_at(door: Any, house: House, tenant: Keys) -> None:
             case.path_parameters["project"] = tenant.project
         case.headers["Authorization"] = f"Bearer {house.server_key}"
         answer = case.call()
-        assert answer.status_code < 500 or case.path == "/health", answer.text  # no load runs here: red, and 503
+        assert answer.status_code < 500, answer.text
         case.validate_response(answer, checks=CHECKS, excluded_checks=[not_a_server_error])
 
     thrown()

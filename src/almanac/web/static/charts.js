@@ -95,6 +95,7 @@ function step(row, index, first, before) {
   const overall = first ? count / first : 0;
   const fill = h("div", { class: "fill" });
   fill.style.width = `${overall * 100}%`;
+  fill.hidden = !count; // zero is no bar at all
   const lost = before ? stepCount(before) - count : 0;
   const median = row.median_seconds_from_previous;
   const words = [
