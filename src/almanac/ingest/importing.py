@@ -40,7 +40,8 @@ class Progress:
     """How far an import is. `done` and `size` are bytes of text or rows of Parquet; `size` 0: not known beforehand.
 
     `accepted` counts what went into the log, `rejected` those of them that are dead letters. `resumed_at` is the record at which an
-    interrupted import went on; `skipped` says that the file was imported long ago and was left alone.
+    interrupted import went on, and `accepted_before` what had been accepted by then; `skipped` says that the file was imported long ago and
+    was left alone.
     """
 
     file: str
@@ -51,6 +52,7 @@ class Progress:
     accepted: int = 0
     rejected: int = 0
     resumed_at: int = 0
+    accepted_before: int = 0
     skipped: bool = False
 
 
@@ -265,7 +267,7 @@ class Journal:
         progress.accepted, progress.rejected, progress.records, progress.done = (
             said[name] for name in ("accepted", "rejected", "records", "done")
         )
-        progress.resumed_at = start.row
+        progress.resumed_at, progress.accepted_before = start.row, progress.accepted
         return start
 
     def ordinal(self, content: bytes) -> int:

@@ -40,7 +40,7 @@ class ImportDesk:
         project = jobs[0].project
         before = self._totals(project)
         found = asyncio.run(self._import(jobs))
-        accepted = sum(progress.accepted for progress in found)
+        accepted = sum(progress.accepted - progress.accepted_before for progress in found)
         after = self._wait(project, before, accepted)
         outcome = {name: after[name] - before[name] for name in ("stored", "duplicate", "rejected")}
         return {"project": project, "accepted": accepted, **outcome, "files": [asdict(progress) for progress in found]}
@@ -58,6 +58,9 @@ class ImportDesk:
                 if error.code is not Code.UNAVAILABLE:
                     raise
                 now = dict(before)
+                if error.message != told:
+                    told = error.message
+                    say(f"The events are safe in the log; waiting for the server. {error.message}")
             if sum(now[name] - before[name] for name in ("stored", "duplicate", "rejected")) >= accepted:
                 return now
             if (cause := self._stuck()) and cause != told:
