@@ -1,0 +1,229 @@
+"""The start page in a real browser, over a real server: from the empty project to the numbers, and back when the server goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from almanac.core.analysis import registry
+
+if TYPE_CHECKING:
+    from tests.faces.conftest import House, Keys
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
+
+# Every visible text against the nearest painted ground, by WCAG's formula; what is below 4.5 : 1 is told.
+PALE = """() => {
+  const rgba = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgba(getComputedStyle(e).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  return [...document.querySelectorAll("body *")].filter((e) => own(e) && e.checkVisibility()).map((e) => {
+    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(ground(e))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.tagName + " " + e.textContent.slice(0, 40)];
+  }).filter(([ratio]) => ratio < 4.5);
+}"""
+
+
+CHOSEN = [
+    {"title": "Events a day", "question": {"kind": "trend", "series": [{"measure": "count"}], "last": "29 days"}},
+    {"title": "From visit to order", "question": {"kind": "funnel", "steps": ["visit", "order"]}},
+    {
+        "title": "Names",
+        "question": {"kind": "sql", "sql": "SELECT event, count() AS events FROM events GROUP BY event ORDER BY events DESC"},
+    },
+]
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The app on a free port of this host, from a thread of this process: the embedded engine belongs to it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def shop(house: House) -> Keys:
+    keys = house.project("page shop")
+    people = [f"person-{number}" for number in range(12)]
+    house.send(keys.project, *({"event": "visit", "distinct_id": who, "properties": {"path": "/"}} for who in people))
+    house.send(keys.project, *({"event": "order", "distinct_id": who} for who in people[:3]))
+    choose(house, keys, CHOSEN)
+    return keys
+
+
+def choose(house: House, keys: Keys, questions: Any) -> None:
+    """As the demo does for its projects."""
+    headers = {"Authorization": f"Bearer {keys.admin}"}
+    answer = house.client.patch(f"/api/v1/projects/{keys.project}", json={"settings": {"start_page": questions}}, headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.fixture(scope="module")
+def url(house: House) -> Iterator[str]:
+    with serving(house.client.app) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, and what it said and asked for along the way."""
+
+    def __init__(self, browser: Browser, width: int = 1440, colours: Any = "light") -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+        self.context.set_default_timeout(10_000)
+        self.page: Page = self.context.new_page()
+        self.said: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+
+def test_without_a_key_the_page_asks_for_one(url: str, browser: Browser, shop: Keys) -> None:
+    page = Visit(browser).page
+    page.goto(url)
+    expect(page.get_by_label("Read key")).to_be_focused()
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("The key is not known.")
+    page.get_by_label("Read key").fill(shop.write)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("This is a write key: it may only send events.")
+    page.get_by_label("Read key").fill(shop.read)
+    page.keyboard.press("Enter")
+    expect(page.locator("#project")).to_have_text("page shop")
+    page.get_by_role("button", name="Forget key").click()
+    expect(page.get_by_label("Read key")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_numbers_events_and_answers(url: str, browser: Browser, shop: Keys, width: int, colours: str) -> None:
+    visit = Visit(browser, width, colours)
+    page = visit.page
+    page.goto(f"{url}/#key={shop.read}")
+    expect(page.locator("#today .figure")).to_have_text("15")
+    assert page.url == f"{url}/", "the key is not left in the address"
+    rows = page.locator(".latest tbody tr:not(.whole)")
+    expect(rows).to_have_count(10)
+    expect(rows.first).to_contain_text("order")
+    rows.first.get_by_role("button").click()
+    expect(page.locator(".latest tr.whole").first).to_contain_text('"distinct_id": "person-')
+
+    cards = page.locator("#questions > .card")
+    expect(cards).to_have_count(3)
+    expect(cards.nth(0).get_by_role("img")).to_be_visible()
+    steps = cards.nth(1).locator(".steps > li")
+    expect(steps).to_have_count(2)
+    expect(steps.nth(1)).to_contain_text("3 25%")
+    expect(cards.nth(2).locator("tbody tr").first).to_have_text("visit12")
+    for number in range(3):
+        receipt = cards.nth(number).locator("details", has_text="Receipt")
+        receipt.locator("summary").focus()
+        page.keyboard.press("Enter")
+        expect(receipt.locator("pre")).to_contain_text("SELECT")
+
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, "nothing sticks out sideways"
+    assert page.evaluate(PALE) == []
+    assert visit.said == []
+    assert visit.hosts == {url.removeprefix("http://")}, "no other host is asked for anything"
+
+
+def test_an_empty_project_says_what_to_do(url: str, browser: Browser, house: House) -> None:
+    keys = house.project("page empty")
+    choose(house, keys, CHOSEN)
+    visit = Visit(browser)
+    page = visit.page
+    page.goto(f"{url}/#key={keys.read}&write_key={keys.write}")
+    expect(page.get_by_role("heading", name="No event has come yet")).to_be_visible()
+    expect(page.locator("pre").first).to_contain_text(f"Bearer {keys.write}")
+    house.send(keys.project, {"event": "<img src=x onerror=alert(1)>", "distinct_id": "ada"})
+    expect(page.locator(".latest tbody tr").first).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(page.get_by_role("heading", name="No event has come yet")).to_be_hidden()
+    assert visit.said == []
+
+
+@pytest.mark.skipif(not {"trend", "funnel", "retention", "sql"} <= registry().keys(), reason="the page's own questions are of these kinds")
+def test_without_a_choice_the_page_asks_about_the_most_frequent_events(url: str, browser: Browser, house: House) -> None:
+    keys = house.project("page default")
+    house.send(keys.project, *({"event": "visit", "distinct_id": who} for who in ("ada", "ben")), {"event": "order", "distinct_id": "ada"})
+    visit = Visit(browser)
+    visit.page.goto(f"{url}/#key={keys.read}")
+    cards = visit.page.locator("#questions > .card")
+    expect(cards).to_have_count(4)
+    for number in range(4):
+        expect(cards.nth(number).locator("details", has_text="Receipt")).to_be_visible()
+    expect(cards.nth(2).locator(".heat tbody tr").nth(1)).to_contain_text("2100%")
+    assert visit.said == []
+
+
+def test_a_question_that_cannot_be_answered_says_why(url: str, browser: Browser, house: House) -> None:
+    keys = house.project("page chosen")
+    house.send(keys.project, {"event": "vote", "distinct_id": "ada"})
+    choose(house, keys, [*CHOSEN[:1], {"kind": "nonsense"}])
+    page = Visit(browser).page
+    page.goto(f"{url}/#key={keys.read}")
+    cards = page.locator("#questions > .card")
+    expect(cards).to_have_count(2)
+    expect(cards.nth(0)).to_contain_text("Events a day")
+    expect(cards.nth(1)).to_contain_text("There is no question of kind 'nonsense'.")
+
+
+def test_when_the_server_goes_away_the_numbers_say_their_age(browser: Browser, house: House, shop: Keys) -> None:
+    with serving(house.client.app) as url:
+        page = Visit(browser).page
+        page.goto(f"{url}/#key={shop.read}")
+        expect(page.locator("#today .figure")).to_have_text("15")
+    expect(page.get_by_role("status")).to_contain_text("The server cannot be reached. The numbers below are from", timeout=15_000)
+    expect(page.locator("#today .figure")).to_have_text("15")
+
+
+def test_the_reference_shows_every_door(url: str, browser: Browser) -> None:
+    visit = Visit(browser, 390)
+    visit.page.goto(f"{url}/docs")
+    expect(visit.page.locator("section.path h3", has_text="/ask")).to_be_visible()
+    assert visit.page.locator("section.path .method").count() > 20
+    assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert visit.page.evaluate(PALE) == []
+    assert visit.said == []
