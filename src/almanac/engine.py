@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any, Final, cast, get_args, get_origin
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
 import structlog
 from pydantic import ValidationError
 
 from almanac.analyses.scope import EventScope
 from almanac.core import time as times
-from almanac.core.analysis import Analysis, Compiled, Example, Question, Row, Scope, Shaped, analysis_of, registry
+from almanac.core.analysis import Analysis, Compiled, Example, Question, Scope, Shaped, analysis_of, registry
+from almanac.core.answer import Answer, plain, row_columns
 from almanac.core.errors import AlmanacError, Code, invalid, limited, unavailable
 from almanac.core.faults import first_fault
 from almanac.core.ports import Cache, Catalog, EventStore, Limits, Project, Result
@@ -35,21 +34,8 @@ log = structlog.get_logger(__name__)
 
 # More rows a second than any question has read on one core (0.3 G/s); what would take longer even so is refused before it starts.
 _ROWS_PER_SECOND: Final = 500_000_000
+_SIZE_SECONDS: Final = 600
 _NO_CONSENT_RULE: Final = Sql("1")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Rows, what their columns mean, and the receipt that lets anyone check them. All values are what JSON can hold."""
-
-    kind: str
-    columns: list[dict[str, str]]
-    rows: list[dict[str, Any]]
-    receipt: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """The one shape that every face sends."""
-        return {"kind": self.kind, "columns": self.columns, "rows": self.rows, "receipt": self.receipt}
 
 
 @dataclass(frozen=True)
@@ -93,6 +79,7 @@ class Engine:
         self._clock = clock
         self._version = version
         self._consent = consent
+        self._sizes: dict[str, tuple[int, datetime | None]] = {}
         self._turns = threading.BoundedSemaphore(settings.question_slots)
 
     def kinds(self) -> list[str]:
@@ -117,7 +104,7 @@ class Engine:
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
         with self._turn():
-            self._refuse_excess(compiled, statement)
+            self._refuse_excess(asked, compiled, statement)
             result = self._run(asked, compiled, statement)
         shaped = asked.analysis.shape(asked.question, cast(Scope, scope), result)
         answer = self._answer(asked, compiled, statement, result, shaped, watermark)
@@ -187,17 +174,30 @@ class Engine:
         finally:
             self._turns.release()
 
-    def _refuse_excess(self, compiled: Compiled, statement: Sql) -> None:
+    def _refuse_excess(self, asked: _Asked, compiled: Compiled, statement: Sql) -> None:
         """Better a reason at once than a timeout after a minute in which the host was busy for nothing."""
-        if compiled.walled:  # a user's statement may hold subqueries that an estimate would run; its limits have to do
-            return
-        plan = self._guarded(Sql(f"EXPLAIN ESTIMATE {statement.text}", statement.values), self._limits(compiled), walled="")
-        rows = sum(int(row["rows"]) for row in plan.dicts())
-        if rows > _ROWS_PER_SECOND * self._settings.question_seconds:
+        most = _ROWS_PER_SECOND * self._settings.question_seconds
+        if compiled.walled or self._project_rows(asked) * statement.text.count("FROM events") <= most:
+            return  # a user's statement may hold subqueries that an estimate would run; its limits have to do
+        rows = self._estimate(statement, self._limits(compiled))
+        if rows > most:
             raise limited(
                 f"It would read {rows:,} rows, more than can be read in {self._settings.question_seconds:g} s.",
                 way_out="Ask about a shorter range, or name the events.",
             )
+
+    def _project_rows(self, asked: _Asked) -> int:
+        """At most so many rows has the project. Asked rarely: an estimate takes 7 ms, half of what a small question takes."""
+        known, since = self._sizes.get(asked.project.id, (0, None))
+        if since is None or abs((asked.now - since).total_seconds()) > _SIZE_SECONDS:
+            project = Sql("SELECT count() FROM events WHERE project = {project:String} AND time > 0", {"project": asked.project.id})
+            known = self._estimate(project, Limits())
+            self._sizes[asked.project.id] = (known, asked.now)
+        return known
+
+    def _estimate(self, statement: Sql, limits: Limits) -> int:
+        plan = self._guarded(Sql(f"EXPLAIN ESTIMATE {statement.text}", statement.values), limits, walled="")
+        return sum(int(row["rows"]) for row in plan.dicts())
 
     def _run(self, asked: _Asked, compiled: Compiled, statement: Sql) -> Result:
         return self._guarded(statement, self._limits(compiled), walled=asked.project.id if compiled.walled else "")
@@ -250,8 +250,8 @@ class Engine:
             "asked_at": asked.now.astimezone(UTC).isoformat(),
             "almanac_version": self._version,
         }
-        rows = [{name: _plain(value) for name, value in row.items()} for row in shaped.rows]
-        columns = shaped.columns if shaped.columns is not None else _row_columns(asked.analysis.row, rows)
+        rows = [{name: plain(value) for name, value in row.items()} for row in shaped.rows]
+        columns = shaped.columns if shaped.columns is not None else row_columns(asked.analysis.row, rows)
         return Answer(asked.analysis.kind, columns, rows, receipt)
 
 
@@ -268,23 +268,6 @@ def _validated(question: Mapping[str, Any]) -> tuple[Analysis[Any], Question]:
         raise first_fault(error, analysis.question) from None
 
 
-def _row_columns(row: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The columns of the row model that this answer has; all of them when it has no rows."""
-    return [
-        {"name": name, "type": _type_word(field.annotation), "help": field.description or ""}
-        for name, field in row.model_fields.items()
-        if not rows or name in rows[0]
-    ]
-
-
-def _type_word(annotation: Any) -> str:
-    words = {str: "text", int: "integer", float: "number", bool: "boolean", datetime: "time", date: "date"}
-    for kind in (annotation, *get_args(annotation)):
-        if kind in words:
-            return words[kind]
-    return "list" if get_origin(annotation) is list else "any"
-
-
 def _moment(text: str | None, zone: str) -> datetime | None:
     if text is None:
         return None
@@ -293,24 +276,3 @@ def _moment(text: str | None, zone: str) -> datetime | None:
     except ValueError:
         raise invalid(f"{text!r} is not an instant.", place="as_of", way_out="Write 2026-01-31T12:00:00Z.") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=times.zone_of(zone))).astimezone(UTC)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it."""
-    if value is None or isinstance(value, (str, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(item) for item in value]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, Decimal):
-        return float(value)
-    return str(value)

@@ -128,7 +128,7 @@ SIDE = """
         $measures
     FROM $events
     WHERE $scope AND ($wanted)
-    GROUP BY side, period$names
+    GROUP BY period$names
 """
 
 # The biggest values are those of the range itself, for both sides.

@@ -13,7 +13,7 @@ from almanac.core.errors import AlmanacError, invalid
 def first_fault(error: ValidationError, model: type[BaseModel]) -> AlmanacError:
     """The most telling of the faults that pydantic found in a `model`, with the field as its place and a way out."""
     faults = error.errors(include_url=False)
-    # A condition is a filter or a group of filters: pydantic reports both readings; the one that the user meant has fewer faults.
+    # A condition is a filter or a group of filters: pydantic reports both readings; the one that the user meant has fewer unknown fields.
     fault = min(faults, key=lambda item: _foreign(item["loc"], faults))
     place = ".".join(str(part) for part in fault["loc"] if not _is_branch(part))
     kind, context = fault["type"], fault.get("ctx", {})
@@ -38,10 +38,9 @@ def _is_branch(part: Any) -> bool:
 
 
 def _foreign(location: tuple[int | str, ...], faults: list[Any]) -> int:
-    branches = [part for part in location if _is_branch(part)]
-    if not branches:
-        return 0
-    return sum(1 for other in faults if branches[-1] in other["loc"])
+    """How many fields do not fit the readings that this fault belongs to: those of the wrong reading fit least."""
+    readings = [location[: place + 1] for place, part in enumerate(location) if _is_branch(part)]
+    return sum(1 for item in faults if item["type"] == "extra_forbidden" and item["loc"][:-1] in readings)
 
 
 def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
