@@ -73,10 +73,11 @@ class Server:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                if self.get("/health", key="")[0] in (200, 503):
+                if "status" in self.get("/health", key="")[1]:  # of the engine, green or red
                     return
             except OSError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
         raise TimeoutError("the server did not start")
 
     def part(self, name: str) -> psutil.Process | None:
