@@ -6,7 +6,7 @@ import { duration, full, h, percent, s, short, table } from "./dom.js";
 export function picture(answer) {
   const names = new Set(answer.columns.map((column) => column.name));
   if (names.has("period") && names.has("value")) return series(answer.rows);
-  if (names.has("step") && stepCount(answer.rows[0] ?? {}) !== undefined) return steps(answer.rows);
+  if (names.has("step") && names.has("count")) return steps(answer.rows);
   if (names.has("cohort") && names.has("rate")) return triangle(answer.rows);
   return null;
 }
@@ -78,34 +78,27 @@ export function when(period) {
 
 // ------------------------------------------------------------------ funnel
 
-const stepCount = (row) => row.count ?? row.people ?? row.persons;
-
 function steps(rows) {
-  const ignored = new Set(["step", "event", "name", "label", "count", "people", "persons"]);
-  const labels = Object.keys(rows[0]).filter((name) => !ignored.has(name) && (name === "breakdown" || name === "breakdown_value" || name === "group"));
-  return h("div", { class: "stack" }, groupsOf(rows, labels).map((group) => {
-    const first = stepCount(group[0]);
-    const label = labels.map((name) => text(group[0][name])).filter(Boolean).join(" · ");
-    return h("div", {}, label ? h("h3", {}, label) : null, h("ol", { class: "steps" }, group.map((row, index) => step(row, index, first, group[index - 1]))));
-  }));
+  if (!rows.length) return nothing();
+  return h("div", { class: "stack" }, groupsOf(rows, ["breakdown"]).map((group) =>
+    h("div", {},
+      group[0].breakdown ? h("h3", {}, group[0].breakdown) : null,
+      h("ol", { class: "steps" }, group.map((row, index) => step(row, index, group[index - 1]))))));
 }
 
-function step(row, index, first, before) {
-  const count = stepCount(row);
-  const overall = first ? count / first : 0;
+function step(row, index, before) {
   const fill = h("div", { class: "fill" });
-  fill.style.width = `${overall * 100}%`;
-  fill.hidden = !count; // zero is no bar at all
-  const lost = before ? stepCount(before) - count : 0;
-  const median = row.median_seconds_from_previous;
-  const words = [
-    before && `${percent(stepCount(before) ? count / stepCount(before) : 0)} of the step before`,
-    before && `${full(lost)} dropped off`,
-    before && median !== null && median !== undefined && `median ${duration(median)}`,
+  fill.style.width = `${row.rate_from_first * 100}%`;
+  fill.hidden = !row.count; // zero is no bar at all
+  const words = before && [
+    `${percent(row.rate_from_previous)} of the step before`,
+    `${full(before.count - row.count)} dropped off`,
+    row.median_seconds_from_previous !== null && `median ${duration(row.median_seconds_from_previous)}`,
   ].filter(Boolean).join(" · ");
-  const name = row.name ?? row.step;
   return h("li", {},
-    h("div", { class: "words" }, h("span", {}, `${index + 1}. ${text(name)}`), h("span", {}, h("strong", {}, full(count)), ` ${percent(overall)}`)),
+    h("div", { class: "words" },
+      h("span", {}, `${index + 1}. ${row.name}`),
+      h("span", {}, h("strong", {}, full(row.count)), ` ${percent(row.rate_from_first)}`)),
     h("div", { class: "track", "aria-hidden": "true" }, fill),
     words ? h("div", { class: "quiet" }, words) : null);
 }
@@ -113,35 +106,43 @@ function step(row, index, first, before) {
 // --------------------------------------------------------------- retention
 
 function triangle(rows) {
-  const kept = rows.filter((row) => row.cohort !== null && row.cohort !== undefined);
-  if (!kept.length) return nothing();
-  const at = (row) => row.period ?? row.index ?? row.period_index ?? row.interval;
-  const size = (row) => row.cohort_size ?? row.size;
-  const cohorts = [...new Set(kept.map((row) => row.cohort))];
-  const most = Math.max(...kept.map(at));
-  const columns = Array.from({ length: most + 1 }, (_, index) => index);
-  const cell = (cohort, index) => {
-    const row = kept.find((one) => one.cohort === cohort && at(one) === index);
-    if (!row || row.rate === null) return h("td", {});
-    const open = row.complete === false;
-    const words = `${full(row.count ?? row.people)} of ${full(size(row))} people${open ? "; not over yet" : ""}`;
-    return h("td", { class: `heat-${Math.min(7, Math.floor(row.rate * 8))}${open ? " open" : ""}`, title: words }, percent(row.rate));
-  };
-  const line = (cohort) => h("tr", {}, h("th", { scope: "row" }, when(cohort)), h("td", { class: "number" }, full(size(kept.find((row) => row.cohort === cohort)))), columns.map((index) => cell(cohort, index)));
-  return h("div", { class: "scroll", tabindex: 0 },
-    h("table", { class: "heat" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Began"), h("th", { scope: "col", class: "number" }, "People"), columns.map((index) => h("th", { scope: "col", class: "number" }, index)))),
-      h("tbody", {}, mean(kept, columns, at, size), cohorts.map(line))));
+  if (!rows.length) return nothing();
+  return h("div", { class: "stack" }, groupsOf(rows, ["breakdown"]).map((group) =>
+    h("div", {}, group[0].breakdown ? h("h3", {}, group[0].breakdown) : null, heat(group))));
 }
 
+function heat(rows) {
+  const cohorts = new Map();
+  for (const row of rows) cohorts.set(row.cohort, [...(cohorts.get(row.cohort) ?? []), row]);
+  const columns = Array.from({ length: Math.max(...rows.map((row) => row.period)) + 1 }, (_, index) => index);
+  const cell = (row) => {
+    if (!row) return h("td", {});
+    if (!row.size) return h("td", { class: "number" }, "–");
+    const words = `${full(row.count)} of ${full(row.size)} people${row.complete ? "" : "; not over yet"}`;
+    return h("td", { class: `${shade(row.rate)}${row.complete ? "" : " open"}`, title: words }, percent(row.rate));
+  };
+  const line = ([cohort, own]) => h("tr", {},
+    h("th", { scope: "row" }, when(cohort)),
+    h("td", { class: "number" }, full(own[0].size)),
+    columns.map((index) => cell(own.find((row) => row.period === index))));
+  const head = [h("th", { scope: "col" }, "Began"), h("th", { scope: "col", class: "number" }, "People")];
+  return h("div", { class: "scroll", tabindex: 0 },
+    h("table", { class: "heat" },
+      h("thead", {}, h("tr", {}, head, columns.map((index) => h("th", { scope: "col", class: "number" }, index)))),
+      h("tbody", {}, mean(rows, columns), [...cohorts].map(line))));
+}
+
+const shade = (rate) => `heat-${Math.min(7, Math.floor(rate * 8))}`;
+
 /** Weighted by the size of cohorts; periods that are not over are left out, they would pull it down. */
-function mean(rows, columns, at, size) {
-  const cells = columns.map((index) => {
-    const over = rows.filter((row) => at(row) === index && row.complete !== false && row.rate !== null);
-    const people = over.reduce((sum, row) => sum + size(row), 0);
-    return people ? over.reduce((sum, row) => sum + row.rate * size(row), 0) / people : null;
+function mean(rows, columns) {
+  const shown = columns.map((index) => {
+    const over = rows.filter((row) => row.period === index && row.complete);
+    const people = over.reduce((sum, row) => sum + row.size, 0);
+    if (!people) return h("td", { class: "number" }, "–");
+    const rate = over.reduce((sum, row) => sum + row.count, 0) / people;
+    return h("td", { class: shade(rate) }, percent(rate));
   });
-  const shown = cells.map((rate) => (rate === null ? h("td", { class: "number" }, "–") : h("td", { class: `heat-${Math.min(7, Math.floor(rate * 8))}` }, percent(rate))));
   return h("tr", {}, h("th", { scope: "row" }, "Mean"), h("td", {}), shown);
 }
 
