@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import ipaddress
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import maxminddb
 from ua_parser import parse
@@ -45,8 +46,14 @@ class Places(Protocol):
         ...
 
 
-# Words of crawlers and scripts that the rules do not name.
-_BOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless", "lighthouse", "python-requests", "curl/", "wget/", "go-http-client", "monitor")
+# Crawlers, monitors and scripts that the rules do not name: words, an address to complain to, the libraries of scripts. No word that stands
+# in a browser's name ("search"), no library that apps for phones send with ("okhttp"), and not the phones of the maker Cubot.
+_BOT: Final = re.compile(
+    r"(?<!cu)bot|crawl|spider|slurp|headless|lighthouse|monitor|scanner|validator|checker|checklink|fetch|archive|preview|uptime|pingdom"
+    r"|externalhit|externalagent|mediapartners|phantomjs|puppeteer|playwright|selenium|https?:/|[+(]www[.]|imageproxy|feedfetcher|scrap"
+    r"|libwww|^(?:python|java/|perl|ruby|php|axios|aiohttp|node|got |undici|apache-|go-http|curl|wget|reqwest|faraday|guzzle|colly|newspaper"
+    r"|w3c)"
+)
 
 
 def agent_of(text: str) -> Agent:
@@ -58,7 +65,7 @@ def agent_of(text: str) -> Agent:
     os_version = ".".join(part for part in (result.os.major, result.os.minor) if part) if result.os else ""
     family = result.device.family if result.device else ""
     lower = text.lower()
-    is_bot = family == "Spider" or any(word in lower for word in _BOT_WORDS)
+    is_bot = family == "Spider" or _BOT.search(lower) is not None
     return Agent(browser, version, os, os_version, _device(lower, os, is_bot), is_bot)
 
 
@@ -141,4 +148,6 @@ def _number(text: str) -> tuple[int, int]:
     if text.isdigit():
         return (4 if int(text) < 1 << 32 else 6, int(text))
     address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped  # how a socket of both kinds writes an IPv4 address
     return (address.version, int(address))

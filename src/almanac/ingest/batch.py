@@ -42,6 +42,19 @@ STAGING: Final = (
 )
 
 
+class _Head(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of a log line: whose it is."""
+
+    project: str
+    event_id: msgspec.Raw
+    kind: msgspec.Raw
+    name: msgspec.Raw
+    received_us: int
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
 class Batch:
     """Loads `segments` under the number `number`. `load` may be called again after a crash, with the same number and segments."""
 
@@ -57,6 +70,7 @@ class Batch:
     ) -> None:
         self.number = number
         self.stored = self.duplicates = self.rejected = 0
+        self.received_us = (0, 0)  # of the first and the last event received
         self._segments = segments
         self._paths = [segment.path for segment in segments]
         self._store = store
@@ -83,7 +97,8 @@ class Batch:
                 self._isolate()
                 self._insert("events")
             self._insert("message_ids")
-            rare = self._store.query(self._statement("rare")).rows[0]
+            *rare, first, last = self._store.query(self._statement("rare")).rows[0]
+            self.received_us = (int(first), int(last))
             for name, count in zip(("dead_letters", "edges", "profiles"), rare, strict=True):
                 if count:
                     self._insert(name)
@@ -121,11 +136,13 @@ class Batch:
         """A copy of the batch in which each line that is no event is a dead letter."""
         mended = self._folder / f"mended-{self.number}.log"
         with mended.open("wb") as out:
-            for path in self._paths:
-                received_us = int(path.stat().st_mtime * 1e6)
-                with path.open("rb") as lines:
+            for segment in self._segments:
+                # The hour for which the log counted what it could not read.
+                hour = next((tally.hour for tally in segment.tallies if tally.project == ""), int(segment.path.stat().st_mtime))
+                with segment.path.open("rb") as lines:
                     for line in lines:
-                        out.write(LINE_ENCODER.encode(_readable(line, received_us)) + b"\n")
+                        if not line.isspace():
+                            out.write(LINE_ENCODER.encode(_readable(line, hour * 1_000_000)) + b"\n")
         return mended
 
     def _find_known(self) -> None:
@@ -186,7 +203,7 @@ class Batch:
     def _condemn(self, row: int, detail: str) -> None:
         columns = ", ".join(LOG_COLUMNS)
         found = self._store.query(Sql(f"SELECT {columns} FROM staging.lines WHERE row = {{row:UInt64}}", {"row": row})).dicts()[0]
-        nested = {name: msgspec.Raw(str(found[name]).encode()) for name in _NESTED}
+        nested = {name: _raw(str(found[name])) for name in _NESTED}
         merges = msgspec.json.decode(str(found["merges"]), type=list[Merge])
         line = LINE_ENCODER.encode(Event(**{**found, **nested, "merges": merges})).decode("utf-8", "replace")
         letter = msgspec.json.encode(DeadLetter("insert", "refused_by_store", detail[:500], line)).decode()
@@ -218,7 +235,22 @@ class Batch:
 def _readable(line: bytes, received_us: int) -> Event:
     try:
         return LINE_DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = line.decode("utf-8", "backslashreplace").rstrip("\n")
         letter = DeadLetter("parse", "unreadable_line", f"A line of the log is no event: {error}.", text)
-        return dead_letter("", received_us, letter, "native")
+        project, received_us = _sender(line, received_us)
+        return dead_letter(project, received_us, letter, "native")
+
+
+def _sender(line: bytes, received_us: int) -> tuple[str, int]:
+    """Whose it was and when it was received, if the beginning of the line can be read: as the log counted it."""
+    try:
+        head = _HEAD.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", received_us
+    return head.project, head.received_us
+
+
+def _raw(text: str) -> msgspec.Raw:
+    """Nested JSON as it was in the line: a text was read without its quotes."""
+    return msgspec.Raw(text.encode() if text[:1] in ("{", "[") else msgspec.json.encode(text))

@@ -2,7 +2,7 @@
 
 Conventions where peers disagree: nothing known at all is Direct; a referrer that is in no list is Referral; a click id makes a visit paid
 only when it fits the source (gclid with Google or YouTube, msclkid with Bing or Yahoo), and fbclid alone never does, because it marks
-every link that leaves Facebook.
+every link that leaves Facebook. A payment provider is no shop: its visitors were here before.
 """
 
 from __future__ import annotations

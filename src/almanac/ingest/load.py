@@ -29,6 +29,7 @@ from almanac.ingest.statements import statement
 log = structlog.get_logger(__name__)
 
 _CATALOG_EVERY: Final = 10.0  # seconds
+_UNCATALOGED_US: Final = 600_000_000  # what may have been loaded and not cataloged before the last stop
 _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trouble
 
 
@@ -73,7 +74,7 @@ class Loader:
         self._seen: Seen | None = None
         self._last_batch = 0
         self._cataloged = 0.0
-        self._cataloged_until = 0
+        self._uncataloged: tuple[int, int] | None = None  # received from and until, microseconds
         self._kept_day: date | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -118,6 +119,10 @@ class Loader:
         log.error("load failed, will be tried again", error=state.last_error, tries=state.tries)
         return min(_LONGEST_PAUSE, 0.2 * 2.0 ** min(state.tries, 10))
 
+    def _recovered(self) -> None:
+        state = self.progress
+        state.last_error, state.failing_since, state.tries = "", None, 0
+
     def run_once(self) -> bool:
         """Loads one batch, if there is one. Errors mean that it is to be called again; nothing is lost or doubled by them."""
         if self._seen is None:
@@ -127,6 +132,7 @@ class Loader:
             segments = self._reader.sealed(self._settings.batch_size)
             if not segments:
                 self._catalog_properties()
+                self._recovered()
                 return False
             planned = (max(self._last_batch + 1, time.time_ns() // 1000), segments)
             self._write_plan(*planned)
@@ -138,6 +144,9 @@ class Loader:
         self._reader.done(segments)
         self._plan_file.unlink(missing_ok=True)
         self._last_batch = number
+        if batch.received_us != (0, 0):
+            first, last = self._uncataloged or batch.received_us
+            self._uncataloged = (min(first, batch.received_us[0]), max(last, batch.received_us[1]))
         state = self.progress
         state.batches += 1
         state.events += batch.stored
@@ -145,7 +154,7 @@ class Loader:
         state.rejected += batch.rejected
         state.last_seconds = time.perf_counter() - began
         state.seconds += state.last_seconds
-        state.last_error, state.failing_since, state.tries = "", None, 0
+        self._recovered()
         self._after()
         self._catalog_properties()
         return True
@@ -181,6 +190,8 @@ class Loader:
         for text in STAGING:
             self._store.execute(Sql(text))
         self._last_batch = int(self._store.query(Sql("SELECT max(batch) FROM ledger")).rows[0][0])
+        newest = int(self._store.query(Sql("SELECT toUnixTimestamp64Micro(max(time_received)) FROM events")).rows[0][0])
+        self._uncataloged = (newest - _UNCATALOGED_US, newest)
         seen = Seen()
         for keys in self._store.integers(Sql("SELECT toUInt64(bitAnd(key, 18446744073709551615)) FROM message_ids")):
             seen.add(keys)
@@ -209,11 +220,10 @@ class Loader:
         if not force and time.monotonic() - self._cataloged < _CATALOG_EVERY:
             return
         self._cataloged = time.monotonic()
-        until = int(self._store.query(Sql("SELECT toUnixTimestamp64Micro(max(time_received)) FROM events")).rows[0][0])
-        if until > self._cataloged_until:
-            since = self._cataloged_until or until - 600_000_000
+        if self._uncataloged is not None:
+            since, until = self._uncataloged
             self._store.execute(statement("load.sql", "properties", {"since": since, "until": until}), settings={"max_threads": 1})
-            self._cataloged_until = until
+            self._uncataloged = None
         today = self._clock().date()
         if self._kept_day != today:
             self._forget(today)

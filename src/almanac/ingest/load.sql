@@ -243,7 +243,9 @@ WHERE owner != ''
 SELECT
     countIf(kind = 'dead_letter'),
     countIf(merges != '[]'),
-    countIf(profile != '{}' OR group_profile != '{}')
+    countIf(profile != '{}' OR group_profile != '{}'),
+    min(received_us),
+    max(received_us)
 FROM staging.lines
 
 -- name: names
@@ -293,14 +295,14 @@ ALTER TABLE staging.lines
     WHERE row = {row:UInt64}
 
 -- name: properties
--- The catalog of properties, exactly, from the events that came since the last time.
+-- The catalog of properties, exactly, from the events that were received in the time that the last batches span.
 INSERT INTO event_properties (project, event, property, type, last_seen)
 SELECT project, event, path, arrayJoin(types), seen
 FROM
 (
     SELECT project, event, max(time_received) AS seen, distinctJSONPathsAndTypes(properties) AS found
     FROM events
-    WHERE time_received > fromUnixTimestamp64Micro({since:Int64}, 'UTC') AND time_received <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')
+    WHERE time_received >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') AND time_received <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')
     GROUP BY project, event
 )
 ARRAY JOIN mapKeys(found) AS path, mapValues(found) AS types
