@@ -104,6 +104,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def leave(browser: Browser) -> Iterator[None]:
+    """Pages go on asking for as long as they are open."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 class Visit:
     """A page, and what it said and asked for along the way."""
 
