@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from almanac.core import settings as all_settings
-from almanac.core.errors import AlmanacError, invalid
+from almanac.core.errors import invalid
 from almanac.core.settings import Settings
 from almanac.web.flags import day_of, edits_of, meant, of_question, of_settings, pairs_of, shaped
 from almanac.web.terminal import print_answer, print_import, print_json, print_person, print_rows, say, show, show_rows, tell, write_pieces
@@ -65,22 +65,15 @@ def _guarded(command: F) -> F:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except AlmanacError as error:
-            tell(error)
-        except BrokenPipeError:
+        except (typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError:  # whoever read our output has enough of it
             sys.stderr.close()
-        except OSError as error:
-            tell(
-                invalid(
-                    f"{error.strerror or error}.", place=str(error.filename or ""), way_out="`almanac doctor` looks at the installation."
-                )
-            )
+        except Exception as error:
+            tell(error)
         raise typer.Exit(1)
 
     return guarded  # type: ignore[return-value]
-
-
-# ------------------------------------------------------------------ reaching
 
 
 def _settings(data: Path | None, **given: Any) -> Settings:
@@ -274,9 +267,6 @@ def _question_command(kind: str, analysis: Any) -> Callable[..., None]:
     return shaped(_guarded(run), kind, analysis.doc, [*common, *of_question(analysis.question)])
 
 
-# ---------------------------------------------------------- files in and out
-
-
 @app.command("import")
 @_guarded
 def import_files(
@@ -348,9 +338,6 @@ def export(
         print_json({"file": str(output), "bytes": size})
     elif output:
         print(f"{output}: {size} bytes.")
-
-
-# -------------------------------------------------------------- looking after
 
 
 @app.command("ledger")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from almanac.core.errors import AlmanacError
+from almanac.core.errors import AlmanacError, invalid
 
 
 def print_json(value: Any) -> None:
@@ -115,9 +117,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def tell(error: AlmanacError) -> None:
-    """What went wrong, where, and what to do."""
-    say(f"{error.message}")
+def tell(error: Exception) -> None:
+    """What went wrong, where, and what to do. The stack of what nobody foresaw is shown to those who debug."""
+    if isinstance(error, OSError):
+        error = invalid(
+            f"{error.strerror or error}.", place=str(error.filename or ""), way_out="`almanac doctor` looks at the installation."
+        )
+    elif not isinstance(error, AlmanacError):
+        if os.environ.get("ALMANAC_LOG_LEVEL") == "debug":
+            traceback.print_exception(error)
+        what = f"Something went wrong in Almanac itself: {type(error).__name__}: {error}."
+        error = invalid(what, way_out="Run it again with ALMANAC_LOG_LEVEL=debug, and report what it prints.")
+    say(error.message)
     if error.place:
         say(f"Where: {error.place}")
     if error.way_out:
