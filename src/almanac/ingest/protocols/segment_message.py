@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from almanac.ingest.messages import LONGEST_ID, Fields, Shape, UnfitError
 from almanac.ingest.senders import is_server_library
 
 NONE: Final = Raw(b"")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, rename="camel"):
@@ -50,15 +51,17 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"
     timestamp: str | None = None
 
 
-class Page(msgspec.Struct, gc=False):
+class Page(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """`context.page`, or the properties of a page call."""
 
     url: str | None = None
     title: str | None = None
     referrer: str | None = None
+    path: str | None = None
+    search: str | None = None
 
 
-class Library(msgspec.Struct, gc=False):
+class Library(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """`context.library`."""
 
     name: str | None = None
@@ -71,8 +74,8 @@ class Device(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class Context(msgspec.Struct, gc=False, rename="camel"):
-    """What of `context` has a home of its own in an event."""
+class Context(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, rename="camel"):
+    """`context` as documented. What has a home of its own in an event is taken out; the rest stays as it is."""
 
     page: Raw = NONE
     library: Raw = NONE
@@ -83,12 +86,22 @@ class Context(msgspec.Struct, gc=False, rename="camel"):
     group_id: str | None = None
     traits: Raw = NONE
     consent: Raw = NONE
+    active: Raw = NONE
+    app: Raw = NONE
+    campaign: Raw = NONE
+    locale: Raw = NONE
+    location: Raw = NONE
+    network: Raw = NONE
+    os: Raw = NONE
+    screen: Raw = NONE
+    timezone: Raw = NONE
+    user_agent_data: Raw = NONE
 
 
 class Lifted(msgspec.Struct, gc=False):
-    """The same, ready for use: texts are "" when absent."""
+    """A context taken apart: texts are "" when absent. `left` is what has no home of its own."""
 
-    whole: Raw
+    left: Raw
     page: Page
     library: str = ""
     library_version: str = ""
@@ -146,7 +159,7 @@ def build(call: Call, index: int, m: Message, sent: str, unknown: Fields) -> Eve
         user_agent=context.user_agent or ("" if is_server else call.user_agent),
         library=context.library,
         library_version=context.library_version,
-        context=context.whole,
+        context=context.left,
         protocol="segment",
         is_server=is_server,
     )
@@ -262,16 +275,14 @@ def _lifted(raw: Raw, limit: int) -> Lifted:
 def _lift(raw: Raw, limit: int) -> Lifted:
     if not reading.checked(raw, limit):
         return _NO_CONTEXT if reading.is_empty(raw) else Lifted(Raw(b'{"context":' + bytes(raw) + b"}"), Page())
-    context, page = _CONTEXT.lenient(raw), Page()
-    library, device = _LIBRARY.lenient(context.library), _DEVICE.lenient(context.device)
-    if context.page is not NONE:
-        page = _PAGE.lenient(context.page)
-    return Lifted(
-        whole=raw,
+    try:
+        context, unknown = _CONTEXT.strict.decode(raw), None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        context, unknown = _CONTEXT.read(reading.fields_of(raw) or {})
+    page, device = Page(), _DEVICE.lenient(context.device)
+    lifted = Lifted(
+        left=EMPTY,
         page=page,
-        library=library.name or "",
-        library_version=library.version or "",
-        is_server=is_server_library(library.name) if library.name else None,
         ip=context.ip or "",
         user_agent=context.user_agent or "",
         session=context.session_id or "",
@@ -281,3 +292,32 @@ def _lift(raw: Raw, limit: int) -> Lifted:
         consent=context.consent,
         is_plain=context.page is NONE and not (context.session_id or device.id or context.group_id) and context.consent is NONE,
     )
+    if context.page is not NONE:
+        lifted.page, context.page = _page(context.page)
+    if context.library is not NONE:
+        library, more = _split(_LIBRARY, context.library)
+        lifted.library, lifted.library_version = library.name or "", library.version or ""
+        lifted.is_server = is_server_library(library.name) if library.name else None
+        context.library = context.library if more else NONE
+    context.ip = context.user_agent = context.session_id = context.group_id = None
+    context.consent = NONE
+    left = msgspec.json.encode(context)
+    lifted.left = Raw(left) if not unknown else reading.object_of({**(reading.fields_of(left) or {}), **unknown})
+    return lifted
+
+
+def _page(raw: Raw) -> tuple[Page, Raw]:
+    """The page, and what of it has no home of its own: path and search are in the address already."""
+    page, more = _split(_PAGE, raw)
+    url, path, search = page.url or "", page.path or "", page.search or ""
+    if more or (path + search) not in url:
+        return page, raw
+    return page, NONE
+
+
+def _split(shape: Shape[S], raw: Raw) -> tuple[S, bool]:
+    """A part of the context, and whether there is more in it than its form holds."""
+    try:
+        return shape.strict.decode(raw), False
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return shape.lenient(raw), True
