@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from almanac.core.event import LINE_DECODER, Event, Merge
+from almanac.core.event import Event, Merge
 from almanac.ingest.agents import open_places
 from almanac.ingest.ledger import Ledger
 
@@ -292,8 +292,7 @@ def test_poison_is_alone(bench: Bench, poison: bytes) -> None:
     ]
     letters = bench.letters()
     assert [(letter["stage"], letter["reason"], letter["state"]) for letter in letters] == [("insert", "refused_by_store", "waiting")] * 2
-    originals = sorted(LINE_DECODER.decode(letter["original"]).event_id for letter in letters)
-    assert originals == ["e2", "e5"]
+    assert sorted(letter["original"].split('","')[1] for letter in letters) == ["e2", "e5"]
     assert all(len(letter["detail"]) > 10 and "DB::" not in letter["detail"] for letter in letters)
     [hour] = Ledger(bench.store, bench.log).rows(bench.project)
     assert (hour.stored, hour.rejected, hour.gap) == (5, 2, 0)

@@ -51,8 +51,8 @@ class Places(Protocol):
 _BOT: Final = re.compile(
     r"(?<!cu)bot|crawl|spider|slurp|headless|lighthouse|monitor|scanner|validator|checker|checklink|fetch|archive|preview|uptime|pingdom"
     r"|externalhit|externalagent|mediapartners|phantomjs|puppeteer|playwright|selenium|https?:/|[+(]www[.]|imageproxy|feedfetcher|scrap"
-    r"|libwww|^(?:python|java/|perl|ruby|php|axios|aiohttp|node|got |undici|apache-|go-http|curl|wget|reqwest|faraday|guzzle|colly|newspaper"
-    r"|w3c)"
+    r"|libwww|^(?:python|java/|perl|ruby|php|axios|aiohttp|node|got |undici|apache-|go-http|curl|wget|reqwest|faraday|guzzle|colly|w3c"
+    r"|newspaper)"
 )
 
 

@@ -23,7 +23,7 @@ ORDER BY received DESC, id
 LIMIT {limit:UInt32}
 """
 _CHOSEN = """
-SELECT id, received, stage, reason, detail, original, protocol
+SELECT id, version, received, stage, reason, detail, original, protocol
 FROM dead_letters FINAL
 WHERE project = {project:String} AND state = 'waiting' AND $chosen
 ORDER BY received, id
@@ -97,7 +97,7 @@ class DeadLetters:
         return rows
 
     def _row(self, project: str, row: Mapping[str, Any], state: str) -> tuple[Any, ...]:
-        version = int(self._clock().timestamp() * 1e6)
+        version = max(int(row["version"]) + 1, int(self._clock().timestamp() * 1e6))  # the clock may have been set back
         kept = (row["received"], row["stage"], row["reason"], row["detail"], row["original"], row["protocol"])
         return (project, row["id"], version, state, *kept)
 

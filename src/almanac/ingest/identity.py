@@ -35,7 +35,7 @@ GROUP BY edge
 HAVING argMax(undone, at)
 """
 _CHANGED = "SELECT project, max(batch), count() FROM identity_edges GROUP BY project"
-_STORED = "SELECT person_hash, argMax(person, version) FROM persons WHERE project = {project:String} GROUP BY person_hash"
+_STORED = "SELECT person_hash, argMax(person, version), max(version) FROM persons WHERE project = {project:String} GROUP BY person_hash"
 # The dictionary holds only ids whose person is not themselves; everybody else is found by default.
 _PERSON = "dictGetOrDefault('person_of', 'person', tuple(project, person_hash), person_hash)"
 
@@ -117,6 +117,7 @@ class Identity:
         self._lock = threading.Lock()
         self._graphs: dict[str, Graph] = {}
         self._read: dict[str, tuple[int, int]] = {}  # how far the edges of a project are in its graph
+        self._version = 0  # of the outcomes written last
         self._stale = True
 
     def touched(self) -> None:
@@ -198,16 +199,19 @@ class Identity:
         if graph is None:
             graph = Graph(self._edges(project, _END))
             wanted = graph.persons()
-            stored = {int(key): int(person) for key, person in self._store.query(Sql(_STORED, {"project": project})).rows}
+            found = self._store.query(Sql(_STORED, {"project": project})).rows
+            stored = {int(key): int(person) for key, person, _ in found}
+            self._version = max([self._version, *(int(version) for _, _, version in found)])
             changes = {key: person for key, person in wanted.items() if stored.get(key, key) != person}
             changes |= {key: key for key, person in stored.items() if key not in wanted and person != key}
         else:
             changes = {}
             for edge in self._all_edges(project, _END, after=self._read[project][0]):
                 changes |= graph.add(edge)
-        version = int(self._clock().timestamp() * 1e6)
         if changes:
-            rows = [(project, key, person, version) for key, person in changes.items()]
+            # A later outcome has to win, though the clock may stand or have been set back.
+            self._version = max(self._version + 1, int(self._clock().timestamp() * 1e6))
+            rows = [(project, key, person, self._version) for key, person in changes.items()]
             self._store.insert("persons", ("project", "person_hash", "person", "version"), rows)
         self._graphs[project] = graph
 
