@@ -60,11 +60,9 @@ def under_values(mine: Sequence[Event], question: Mapping[str, Any]) -> list[tup
             value = (event["properties"].get(breakdown["property"]) or "") if breakdown else ""
             stream.append({"time": event["time"], "steps": steps, "excluded": excluded, "value": value})
 
-    def turn(event: Mapping[str, Any]) -> Any:
-        bits = [place - 1 for place in event["steps"]] + [len(question["steps"]) + place for place in event["excluded"]]
-        return event["time"], min(bits, default=math.inf), sum(1 << bit for bit in bits), event["value"]
-
-    stream.sort(key=turn)
+    for event in stream:
+        event["lowest"] = min(bits_of(event, question), default=math.inf)
+    stream.sort(key=lambda event: (event["time"], event["lowest"], sum(1 << bit for bit in bits_of(event, question))))
     if not question["breakdown"]:
         return [("", stream)]
     set_values = [event["value"] for event in stream if event["steps"] and event["value"]]
@@ -78,10 +76,17 @@ def under_values(mine: Sequence[Event], question: Mapping[str, Any]) -> list[tup
         case _:
             attributed = {question["breakdown"]["attribution_step"]}
     values = {event["value"] for event in stream if event["steps"] & attributed} or {""}
-    return [
-        (value, [event if event["value"] == value else {**event, "steps": event["steps"] - attributed} for event in stream])
-        for value in values
-    ]
+    streams = []
+    for value in values:
+        left = [event if event["value"] == value else {**event, "steps": event["steps"] - attributed} for event in stream]
+        # Simultaneous events keep the turn of the lowest step that they matched at first.
+        left.sort(key=lambda event: (event["time"], event["lowest"], sum(1 << bit for bit in bits_of(event, question))))
+        streams.append((value, left))
+    return streams
+
+
+def bits_of(event: Mapping[str, Any], question: Mapping[str, Any]) -> list[int]:
+    return [place - 1 for place in event["steps"]] + [len(question["steps"]) + place for place in event["excluded"]]
 
 
 def best_run(stream: list[dict[str, Any]], question: Mapping[str, Any], since: datetime, until: datetime) -> list[datetime]:

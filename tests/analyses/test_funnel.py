@@ -30,17 +30,20 @@ NAMES = "abcdx"
 
 
 def people(seed: int, count: int, events: int, spacing: int) -> list[dict[str, Any]]:
-    """Random events of so many people: few names and few instants, so that steps repeat and coincide."""
+    """Random events of so many people: few names and few instants, so that steps repeat and coincide.
+
+    At one instant a person has one plan: which of two would be the first to be touched is not said."""
     chance = random.Random(seed)
+    plans = [chance.choice(["pro", "free", "team", "", "max"]) for _ in range(30)]
+    moments = [(person, chance.randrange(0, 30)) for person in range(count) for _ in range(chance.randrange(0, events))]
     return [
         {
             "person": f"p{person}",
             "event": chance.choice(NAMES),
-            "time": START + timedelta(minutes=spacing * chance.randrange(0, 30)),
-            "properties": {"plan": chance.choice(["pro", "free", "team", "", "max"])},
+            "time": START + timedelta(minutes=spacing * moment),
+            "properties": {"plan": plans[(moment + person) % 30]},
         }
-        for person in range(count)
-        for _ in range(chance.randrange(0, events))
+        for person, moment in moments
     ]
 
 

@@ -36,6 +36,16 @@ WHOLE: Final = """
     $joined
 """
 
+UNDER_VALUE: Final = """arraySort(arrayMap(
+        (mark, own) -> if(own = value, mark, bitXor(mark, bitAnd(mark, $wide({attributed:UInt64})))), own_marks, own_values
+    ))"""
+
+VALUES_JOINED: Final = """ARRAY JOIN if(
+        arrayExists(mark -> bitAnd(toUInt64(mark), {attributed:UInt64}) != 0, own_marks),
+        arrayDistinct(arrayFilter((own, mark) -> bitAnd(toUInt64(mark), {attributed:UInt64}) != 0, own_values, own_marks)),
+        ['']
+    ) AS value"""
+
 # `deadlines` (state.1): by when the latest run that has got to each step has to be through, 0 where none has. A later start leaves more
 # time and is never further, so one run a step will do. `firsts` (state.2): the deadline of the first run that got there. The steps' times
 # are then looked up for the one run that counts: kept for all runs, they took 0.69 s instead of 0.39 s (6 M events).
@@ -204,10 +214,8 @@ def streams_of(*, several_values: bool, in_periods: bool, wide: Sql, window: Sql
     value, marks, joined = Sql("touch AS value"), Sql("marks"), EMPTY
     if several_values:
         # Under each value, events with another one are no longer the attributed steps.
-        value, joined = Sql("value"), Sql("ARRAY JOIN if(empty(values), [''], values) AS value")
-        marks = sql(
-            "arrayMap(pair -> if(pair.2 = value, pair.1, bitXor(pair.1, bitAnd(pair.1, $wide({attributed:UInt64})))), pairs)", wide=wide
-        )
+        value, joined = Sql("value"), Sql(VALUES_JOINED)
+        marks = sql(UNDER_VALUE, wide=wide)
     if in_periods:
         return sql(IN_PERIODS, value=value, marks=marks, joined=joined, wide=wide, window=window)
     return sql(WHOLE, value=value, marks=marks, joined=joined)

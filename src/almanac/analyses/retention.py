@@ -93,25 +93,25 @@ per_person AS
         $returned AS returned
     FROM active
     GROUP BY person
-    HAVING max(starts)
+    $begun
 ),
 members AS
 (
     SELECT
-        $value AS value,
         $cohort AS cohort,
         arrayJoin(arrayPushBack(arrayFilter(period -> period > cohort, returned), cohort)) AS later
+        $value
     FROM per_person
     ARRAY JOIN cohorts AS entry
-    WHERE cohort >= {first:UInt32}
+    $since
 )
 $counted
 """
 
 COUNTED: Final = """
-SELECT value AS label, cohort, later, count() AS people
+SELECT '' AS label, cohort, later, count() AS people
 FROM members
-GROUP BY label, cohort, later
+GROUP BY cohort, later
 """
 
 COUNTED_BY_VALUE: Final = """
@@ -157,7 +157,9 @@ def compile(question: Retention, scope: Scope) -> Compiled:  # noqa: A001 (the p
         wanted=any_of([start, back]),
         cohorts=_cohorts(first_time=first_time, valued=broken is not None),
         returned=Sql("[maxIf(period, returns)]" if question.rolling else "arrayDistinct(groupArrayIf(period, returns))"),
-        value=Sql("entry.3" if broken else "''"),
+        value=Sql(", entry.3 AS value" if broken else ""),
+        begun=Sql("HAVING max(starts)" if first_time else ""),
+        since=Sql("WHERE cohort >= {first:UInt32}" if first_time else ""),
         cohort=Sql("entry.1" if broken else "entry"),
         counted=Sql(COUNTED_BY_VALUE if broken else COUNTED),
         **{"return": back},
