@@ -231,6 +231,12 @@ def _log_plainly(settings: Settings) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(levels[settings.log_level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,  # plain: local variables hold keys
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
     )
 
 

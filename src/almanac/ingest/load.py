@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _CATALOG_EVERY: Final = 10.0  # seconds
 _UNCATALOGED_US: Final = 600_000_000  # what may have been loaded and not cataloged before the last stop
+_PACE: Final = 0.25  # seconds from the start of a batch to that of the next, at least
 _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trouble
 
 
@@ -103,8 +104,10 @@ class Loader:
         pause = 0.0
         while not self._stop.is_set():
             try:
+                began = time.monotonic()
                 worked = self.run_once()
-                pause = 0.0 if worked else 0.05
+                # A batch costs some 60 ms before its first event: many small ones would cost more than they hasten.
+                pause = max(0.0, _PACE - (time.monotonic() - began)) if worked else 0.03
             except Exception as error:
                 # Whatever it is, the log still holds the events: say so, wait, try again, for ever.
                 pause = self._failed(error)
@@ -134,7 +137,7 @@ class Loader:
                 self._catalog_properties()
                 self._recovered()
                 return False
-            planned = (max(self._last_batch + 1, time.time_ns() // 1000), segments)
+            planned = (max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments)
             self._write_plan(*planned)
         number, segments = planned
         began = time.perf_counter()

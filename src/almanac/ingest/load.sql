@@ -156,7 +156,8 @@ LEFT ANY JOIN staging.places AS place ON place.address = staged.ip
 
 -- name: message_ids
 INSERT INTO message_ids (key, project, batch, day)
-SELECT key, project, {batch:UInt64}, toDate(fromUnixTimestamp64Micro(received_us, 'UTC'))
+-- The number of a batch is its time in microseconds: an id is remembered from when it was loaded, also that of an imported old event.
+SELECT key, project, {batch:UInt64}, toDate(fromUnixTimestamp64Micro(toInt64({batch:UInt64}), 'UTC'))
 FROM staging.lines
 WHERE $fresh
 $once

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
-from almanac.core.errors import AlmanacError, unavailable
+from almanac.core.errors import AlmanacError, invalid, unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,6 +35,10 @@ class Forward:
         if scope["type"] != "http":
             return
         body = await self._body(receive)
+        if body is None:
+            limit = f"{self._body_limit >> 20} MiB"
+            await _refuse(send, invalid(f"The request is larger than {limit}.", status=413, way_out="Send less at once."))
+            return
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
         except OSError:
@@ -47,16 +51,18 @@ class Forward:
             status, headers = await _status(reader)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             begun = True
-            async for chunk in _chunks(reader, headers):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if scope["method"] != "HEAD" and status not in (204, 304):
+                async for chunk in _chunks(reader, headers):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except (OSError, asyncio.IncompleteReadError, ValueError):
-            if not begun:
-                await _refuse(send, unavailable("The part that answers questions went away; ask again."))
+            if begun:
+                raise  # the connection breaks off, so that a part of an answer does not pass for all of it
+            await _refuse(send, unavailable("The part that answers questions went away; ask again."))
         finally:
             writer.close()
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes | None:
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -66,7 +72,7 @@ class Forward:
             if size <= self._body_limit:
                 pieces.append(piece)
             if not message.get("more_body", False):
-                return b"".join(pieces)
+                return b"".join(pieces) if size <= self._body_limit else None
 
 
 def _head(scope: Scope, length: int) -> bytes:
@@ -109,6 +115,8 @@ async def _chunks(reader: asyncio.StreamReader, headers: list[tuple[bytes, bytes
 
 async def _refuse(send: Send, error: AlmanacError) -> None:
     body = json.dumps(error.as_json()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"retry-after", b"2")]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if error.retry_after:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -65,7 +65,9 @@ CREATE TABLE events ${on_cluster}
     rest             String COMMENT 'what has no home of its own, as JSON' CODEC(ZSTD(1)),
 
     revenue          Nullable(Float64) COMMENT 'lifted from revenue, total or value of the properties' CODEC(ZSTD(1)),
-    currency         LowCardinality(String)
+    currency         LowCardinality(String),
+
+    INDEX received time_received TYPE minmax GRANULARITY 1
 )
 ENGINE = ${engine}ReplacingMergeTree()
 PARTITION BY toYYYYMM(day)

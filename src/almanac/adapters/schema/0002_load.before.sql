@@ -6,7 +6,7 @@ CREATE TABLE message_ids ${on_cluster}
     key     UInt128 COMMENT 'sipHash128 of project and message id',
     project LowCardinality(String),
     batch   UInt64,
-    day     Date COMMENT 'when it was received'
+    day     Date COMMENT 'when it was loaded'
 )
 ENGINE = ${engine}MergeTree()
 PARTITION BY day
