@@ -6,10 +6,15 @@ nothing. A statement ends with a semicolon at the end of a line.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from typing import Final
 
 from almanac.core.sql import Sql
+
+_MADE: Final = re.compile(r"^CREATE (?:TABLE|DICTIONARY|VIEW|MATERIALIZED VIEW) (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 
 # Tables whose rows belong to projects: a tenant's statement sees only its own rows of these.
 TENANT_TABLES = (
@@ -56,6 +61,13 @@ def migrations() -> list[Migration]:
             text = file.read_text()
             found.append(Migration(name, phase, tuple(part for part in _statements(text) if part.strip())))
     return found
+
+
+@cache
+def hidden_tables() -> frozenset[str]:
+    """Tables and dictionaries of ours that no tenant may read."""
+    made = (name for migration in migrations() for text in migration.statements for name in _MADE.findall(text))
+    return frozenset({"schema_migrations", *made}) - set(TENANT_TABLES)
 
 
 def fill(statement: str, engine: Sql, on_cluster: Sql) -> Sql:
