@@ -98,6 +98,26 @@ class Context(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc
     user_agent_data: Raw = NONE
 
 
+class Plain(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False, rename="camel"):
+    """A context whose every part is as documented: the usual one, taken apart in one step. `page` and `library` hold nothing else."""
+
+    page: Page | None = None
+    library: Library | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    session_id: str | None = None
+    active: Raw = NONE
+    app: Raw = NONE
+    campaign: Raw = NONE
+    locale: Raw = NONE
+    location: Raw = NONE
+    network: Raw = NONE
+    os: Raw = NONE
+    screen: Raw = NONE
+    timezone: Raw = NONE
+    user_agent_data: Raw = NONE
+
+
 class Lifted(msgspec.Struct, gc=False):
     """A context taken apart: texts are "" when absent. `left` is what has no home of its own."""
 
@@ -121,11 +141,14 @@ MOST_CONTEXTS: Final = 1000  # server SDKs send the same context with every even
 LONGEST_CONTEXT: Final = 512
 
 MESSAGE: Final = Shape(Message)
+_PLAIN: Final = msgspec.json.Decoder(Plain)
 _CONTEXT: Final = Shape(Context)
 _PAGE: Final = Shape(Page)
 _LIBRARY: Final = Shape(Library)
 _DEVICE: Final = Shape(Device)
-_NO_CONTEXT: Final = Lifted(EMPTY, Page())
+_NO_PAGE: Final = Page()
+_NO_DEVICE: Final = Device()
+_NO_CONTEXT: Final = Lifted(EMPTY, _NO_PAGE)
 
 _contexts: dict[bytes, Lifted] = {}
 
@@ -273,16 +296,41 @@ def _lifted(raw: Raw, limit: int) -> Lifted:
 
 
 def _lift(raw: Raw, limit: int) -> Lifted:
+    try:
+        plain = _PLAIN.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _lift_any(raw, limit)
+    page, library = plain.page, plain.library
+    lifted = Lifted(
+        left=EMPTY,
+        page=page or _NO_PAGE,
+        ip=plain.ip or "",
+        user_agent=plain.user_agent or "",
+        session=plain.session_id or "",
+        is_plain=page is None and not plain.session_id,
+    )
+    if library is not None:
+        lifted.library, lifted.library_version = library.name or "", library.version or ""
+        lifted.is_server = is_server_library(library.name) if library.name else None
+    plain.library = plain.ip = plain.user_agent = plain.session_id = None
+    if page is not None and _says_no_more(page):
+        plain.page = None
+    lifted.left = Raw(msgspec.json.encode(plain))
+    reading.checked(lifted.left, limit)
+    return lifted
+
+
+def _lift_any(raw: Raw, limit: int) -> Lifted:
     if not reading.checked(raw, limit):
-        return _NO_CONTEXT if reading.is_empty(raw) else Lifted(Raw(b'{"context":' + bytes(raw) + b"}"), Page())
+        return _NO_CONTEXT if reading.is_empty(raw) else Lifted(Raw(b'{"context":' + bytes(raw) + b"}"), _NO_PAGE)
     try:
         context, unknown = _CONTEXT.strict.decode(raw), None
     except (msgspec.DecodeError, UnicodeDecodeError):
         context, unknown = _CONTEXT.read(reading.fields_of(raw) or {})
-    page, device = Page(), _DEVICE.lenient(context.device)
+    device = _NO_DEVICE if context.device is NONE else _DEVICE.lenient(context.device)
     lifted = Lifted(
         left=EMPTY,
-        page=page,
+        page=_NO_PAGE,
         ip=context.ip or "",
         user_agent=context.user_agent or "",
         session=context.session_id or "",
@@ -309,10 +357,12 @@ def _lift(raw: Raw, limit: int) -> Lifted:
 def _page(raw: Raw) -> tuple[Page, Raw]:
     """The page, and what of it has no home of its own: path and search are in the address already."""
     page, more = _split(_PAGE, raw)
-    url, path, search = page.url or "", page.path or "", page.search or ""
-    if more or (path + search) not in url:
-        return page, raw
-    return page, NONE
+    return page, raw if more or not _says_no_more(page) else NONE
+
+
+def _says_no_more(page: Page) -> bool:
+    """Whether its path and search are in its address already."""
+    return f"{page.path or ''}{page.search or ''}" in (page.url or "")
 
 
 def _split(shape: Shape[S], raw: Raw) -> tuple[S, bool]:
