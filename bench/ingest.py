@@ -32,7 +32,7 @@ print(time.perf_counter() - began)
 """
 
 
-def own_insert(events: int = 300_000) -> float:
+def own_insert(form: str, events: int = 300_000) -> float:
     """Events a second that the engine takes by itself: one INSERT of the same messages from a file, nothing else."""
     dice = random.Random(1)
     now = datetime.now(UTC)
@@ -40,17 +40,17 @@ def own_insert(events: int = 300_000) -> float:
         file = Path(folder) / "messages.ndjson"
         with file.open("w") as out:
             for _ in range(events):
-                line = json.dumps(message(dice, now), separators=(",", ":"))
+                line = json.dumps(message(dice, now, form), separators=(",", ":"))
                 out.write(line.replace(HOLE, str(UUID(int=dice.getrandbits(128)))) + "\n")
         command = [sys.executable, "-c", _BASELINE, f"{folder}/store", str(file)]
         return events / float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def throughput(batch: int, seconds: float, connections: int) -> tuple[dict[str, float], float, float]:
+def throughput(batch: int, seconds: float, connections: int, form: str) -> tuple[dict[str, float], float, float]:
     """Sends for so long; what was accepted, the seconds until all of it could be asked for, and bytes on disk."""
     with Server() as server:
         began = time.monotonic()
-        sender = send(server.port, server.write_key, batch=batch, seconds=seconds, connections=connections)
+        sender = send(server.port, server.write_key, batch=batch, seconds=seconds, connections=connections, form=form)
         sent = json.loads(sender.communicate()[0])
         while server.count() < sent["accepted"]:
             time.sleep(0.05)
@@ -61,24 +61,31 @@ def throughput(batch: int, seconds: float, connections: int) -> tuple[dict[str, 
 
 
 def batches(seconds: float) -> Iterator[Row]:
-    """Batches of 500 and 50 and single events, each beside the engine's own insert."""
-    alone = own_insert()
-    yield Row("engine's own INSERT of the same messages", alone, "events/s")
+    """Batches of 500 and 50 and single events, each beside the engine's own insert of the same messages."""
+    alone = own_insert("server")
+    yield Row("engine's own INSERT, a server SDK's messages", alone, "events/s")
     for size, connections, goal in ((500, 4, ">= 0.6 and >= 100 k"), (50, 8, ""), (1, 32, "")):
-        sent, took, disk = throughput(size, seconds if size == 500 else min(seconds, 20), connections)
+        sent, took, disk = throughput(size, seconds if size == 500 else min(seconds, 20), connections, "server")
+        what = f"batches of {size}" if size > 1 else "single events"
         rate = sent["accepted"] / took
-        yield Row(
-            f"HTTP to queryable, batches of {size}" if size > 1 else "HTTP to queryable, single events",
-            rate,
-            "events/s",
-            rate / alone,
-            "own INSERT",
-            goal,
-        )
+        yield Row(f"HTTP to queryable, {what}", rate, "events/s", rate / alone, "own INSERT", goal)
         if size == 1:
             yield Row("single events accepted", sent["accepted"] / sent["seconds"], "requests/s", goal=">= 10 k")
         if size == 500:
             yield Row("bytes on disk / bytes sent", disk / sent["bytes"], "ratio", disk / sent["bytes"], "bodies as sent", "<= 0.2")
+    alone = own_insert("browser")
+    yield Row("engine's own INSERT, a browser SDK's messages", alone, "events/s")
+    sent, took, disk = throughput(500, min(seconds, 30), 4, "browser")
+    yield Row(
+        "HTTP to queryable, browser's messages in batches of 500",
+        sent["accepted"] / took,
+        "events/s",
+        sent["accepted"] / took / alone,
+        "own INSERT",
+    )
+    yield Row(
+        "bytes on disk / bytes sent, browser's messages", disk / sent["bytes"], "ratio", disk / sent["bytes"], "bodies as sent", "<= 0.2"
+    )
 
 
 class Freshness(threading.Thread):

@@ -1,6 +1,6 @@
 """A load generator that costs little: prepared Segment batches in which only the message ids change, over raw sockets.
 
-Run as a process of its own: `python -m bench.senders PORT KEY BATCH SECONDS CONNECTIONS RATE`; prints one JSON line.
+Run as a process of its own: `python -m bench.senders PORT KEY BATCH SECONDS CONNECTIONS RATE FORM`; prints one JSON line.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ HOLE = "########-####-####-####-############"
 _DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
-def message(dice: random.Random, now: datetime) -> dict[str, object]:
-    """One event of a shop, as analytics.js sends it: about 900 bytes."""
+def message(dice: random.Random, now: datetime, form: str = "server") -> dict[str, object]:
+    """One event of a shop, as analytics-python sends it (about 420 bytes), or with `form` browser as analytics.js does (about 760)."""
     user = dice.randrange(100_000)
     product = dice.randrange(5_000)
-    url = f"https://shop.example.com/products/{product}?utm_source=google&utm_medium=cpc&utm_campaign=spring{dice.randrange(8)}"
-    return {
+    said: dict[str, object] = {
         "type": "track",
         "event": dice.choice(NAMES),
         "messageId": HOLE,
         "userId": f"user-{user}",
-        "anonymousId": f"anon-{user}-{dice.randrange(3)}",
-        "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": now.isoformat(timespec="milliseconds"),
+        "integrations": {},
         "properties": {
             "product_id": f"sku-{product}",
             "price": round(dice.random() * 200, 2),
@@ -44,6 +43,14 @@ def message(dice: random.Random, now: datetime) -> dict[str, object]:
             "category": dice.choice(["shoes", "shirts", "hats", "bags"]),
             "logged_in": dice.random() < 0.5,
         },
+        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
+    }
+    if form == "server":
+        return {**said, "anonymousId": None}
+    url = f"https://shop.example.com/products/{product}?utm_source=google&utm_medium=cpc&utm_campaign=spring{dice.randrange(8)}"
+    return {
+        **said,
+        "anonymousId": f"anon-{user}-{dice.randrange(3)}",
         "context": {
             "ip": f"10.{dice.randrange(256)}.{dice.randrange(256)}.{dice.randrange(256)}",
             "userAgent": dice.choice(AGENTS),
@@ -58,11 +65,11 @@ def message(dice: random.Random, now: datetime) -> dict[str, object]:
 class Batch:
     """A prepared request whose message ids are new at each use."""
 
-    def __init__(self, key: str, size: int, seed: int) -> None:
+    def __init__(self, key: str, size: int, seed: int, form: str = "server") -> None:
         dice = random.Random(seed)
         now = datetime.now(UTC)
         body = json.dumps(
-            {"batch": [message(dice, now) for _ in range(size)], "writeKey": key, "sentAt": now.isoformat()}, separators=(",", ":")
+            {"batch": [message(dice, now, form) for _ in range(size)], "writeKey": key, "sentAt": now.isoformat()}, separators=(",", ":")
         )
         head = f"POST /v1/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         self.bytes = np.frombuffer((head + body).encode(), dtype=np.uint8).copy()
@@ -79,11 +86,11 @@ class Batch:
 class Sender(threading.Thread):
     """Sends batches over one connection, at most `rate` events a second (0: as fast as it goes)."""
 
-    def __init__(self, port: int, key: str, size: int, seconds: float, rate: float, seed: int) -> None:
+    def __init__(self, port: int, key: str, size: int, seconds: float, rate: float, seed: int, form: str) -> None:
         super().__init__()
         self.accepted = self.refused = self.bytes = 0
         self.slowest = 0.0
-        self._batches = [Batch(key, size, seed * 100 + number) for number in range(max(1, 2000 // size))]
+        self._batches = [Batch(key, size, seed * 100 + number, form) for number in range(max(1, 2000 // size))]
         self._port, self._size, self._seconds, self._rate = port, size, seconds, rate
 
     def run(self) -> None:
@@ -109,9 +116,9 @@ class Sender(threading.Thread):
         connection.close()
 
 
-def main(port: int, key: str, size: int, seconds: float, connections: int, rate: float) -> None:
+def main(port: int, key: str, size: int, seconds: float, connections: int, rate: float, form: str) -> None:
     """Prints what was accepted."""
-    senders = [Sender(port, key, size, seconds, rate / connections, seed) for seed in range(connections)]
+    senders = [Sender(port, key, size, seconds, rate / connections, seed, form) for seed in range(connections)]
     began = time.monotonic()
     for sender in senders:
         sender.start()
@@ -131,5 +138,5 @@ def main(port: int, key: str, size: int, seconds: float, connections: int, rate:
 
 
 if __name__ == "__main__":
-    port_, key_, size_, seconds_, connections_, rate_ = sys.argv[1:]
-    main(int(port_), key_, int(size_), float(seconds_), int(connections_), float(rate_))
+    port_, key_, size_, seconds_, connections_, rate_, form_ = sys.argv[1:]
+    main(int(port_), key_, int(size_), float(seconds_), int(connections_), float(rate_), form_)

@@ -113,7 +113,9 @@ def _almanac(*arguments: str) -> str:
     return subprocess.run([sys.executable, "-m", "almanac.cli", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def send(port: int, key: str, *, batch: int, seconds: float, connections: int = 4, rate: float = 0) -> subprocess.Popen[str]:
+def send(
+    port: int, key: str, *, batch: int, seconds: float, connections: int = 4, rate: float = 0, form: str = "server"
+) -> subprocess.Popen[str]:
     """Starts the load generator beside us."""
-    arguments = [str(port), key, str(batch), str(seconds), str(connections), str(rate)]
+    arguments = [str(port), key, str(batch), str(seconds), str(connections), str(rate), form]
     return subprocess.Popen([sys.executable, "-m", "bench.senders", *arguments], stdout=subprocess.PIPE, text=True)

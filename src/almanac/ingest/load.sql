@@ -148,7 +148,7 @@ FROM
 (
     SELECT *
     FROM staging.lines
-    WHERE kind != 'dead_letter' AND $fresh
+    WHERE kind != 'dead_letter' AND $half AND $fresh
     $once
 ) AS staged
 LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
