@@ -232,7 +232,10 @@ class Engine:
         receipt: dict[str, Any] = {
             "definition_hash": asked.definition,
             "sql": printed(statement),
-            "window": {
+            # A statement of the user's own says itself which times it reads.
+            "window": None
+            if compiled.walled
+            else {
                 "from": asked.window.start.astimezone(zone).isoformat(),
                 "to": asked.window.end.astimezone(zone).isoformat(),
             },

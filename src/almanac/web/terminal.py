@@ -53,9 +53,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Non
 
 
 def cell(value: Any) -> str:
-    """A value as one cell shows it; missing is a dash."""
+    """A value as one cell shows it; missing is a dash, and a fraction has four significant digits (all of them are in the JSON)."""
     if value is None:
         return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
