@@ -338,7 +338,7 @@ any_event = st.fixed_dictionaries(
     optional={
         **dict.fromkeys(text_fields, any_text),
         **dict.fromkeys(["groups", "properties", "profile", "group_profile", "context", "flags", "rest"], json_values),
-        "received_us": st.integers(40_000_000_000_000, 4_000_000_000_000_000),
+        "received_us": st.integers(1_577_836_800_000_000, 1_893_456_000_000_000),
         "keep_time": st.booleans(),
         "is_server": st.booleans(),
         "merges": st.lists(st.builds(Merge, any_text, any_text, st.sampled_from(["identify", "alias", "merge"])), max_size=3),

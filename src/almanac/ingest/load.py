@@ -32,6 +32,9 @@ _CATALOG_EVERY: Final = 10.0  # seconds
 _UNCATALOGED_US: Final = 600_000_000  # what may have been loaded and not cataloged before the last stop
 _PACE: Final = 0.25  # seconds from the start of a batch to that of the next, at least
 _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trouble
+_OLD = "project = {project:String} AND day < {oldest:Date}"
+_OLD_MONTHS = f"SELECT DISTINCT toYYYYMM(day) FROM events WHERE {_OLD}"
+_DELETE_OLD = f"DELETE FROM events IN PARTITION {{month:String}} WHERE {_OLD}"
 
 
 @dataclass
@@ -238,4 +241,6 @@ class Loader:
             self._store.execute(Sql("ALTER TABLE message_ids DROP PARTITION {day:String}", {"day": str(day)}))
         for project, days in self._retention().items():
             values = {"project": project, "oldest": today - timedelta(days=days)}
-            self._store.execute(Sql("DELETE FROM events WHERE project = {project:String} AND day < {oldest:Date}", values))
+            # Only where there is something, and without waiting: the engine took 0.13 s a part, 30 s for a store of 232 months.
+            for (month,) in self._store.query(Sql(_OLD_MONTHS, values)).rows:
+                self._store.execute(Sql(_DELETE_OLD, {**values, "month": str(month)}), settings={"lightweight_deletes_sync": 0})
