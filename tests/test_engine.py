@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -38,7 +38,7 @@ class Kept:
 
 @pytest.fixture
 def project(world: Any) -> Iterator[str]:
-    before = world.now
+    before, world.now = world.now, datetime(2026, 2, 1, tzinfo=UTC)
     name = world.project(zone="Europe/Berlin")
     world.insert(name, VISITS)
     yield name

@@ -159,7 +159,7 @@ class EventStore(Protocol):
         ...
 
     def load_source(self, paths: Sequence[Path]) -> Sql:
-        """A table expression that yields the log lines of these files, with the columns of `LOG_COLUMNS`."""
+        """A table expression that yields the log lines of these files, with the columns of `LOG_COLUMNS`, and `_file`, the file's name."""
         ...
 
     def backup(self, folder: Path) -> None:

@@ -17,7 +17,7 @@ from almanac.core.errors import AlmanacError, Code
 from almanac.core.event import LINE_DECODER, LINE_ENCODER, LOG_COLUMNS, DeadLetter, Event, Merge, dead_letter, derived_id
 from almanac.core.ports import EventStore, Limits, Segment
 from almanac.core.settings import Settings
-from almanac.core.sql import Sql
+from almanac.core.sql import Sql, all_of
 from almanac.ingest.agents import Places, agent_of
 from almanac.ingest.channels import channel
 from almanac.ingest.seen import Seen
@@ -31,6 +31,9 @@ _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
 _NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
 _ALL: Final = Sql("1")
+# Which of several copies counts must not hang on the order in which files are read: when a batch is made again, another copy could go to
+# another month's partition, where the batch's token is not known yet. Within a file the order of the rows is the order of the lines.
+_FIRST: Final = "row IN (SELECT argMin(row, (received_us, file, row)) FROM staging.lines GROUP BY key)"
 # From so many lines on, two inserts of half of the messages each: one insert that a token can name runs on one thread.
 _HALVES_FROM: Final = 10_000
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
@@ -39,7 +42,7 @@ _CHANNEL: Final = channel(Sql("source"), Sql("medium"), Sql("campaign"), Sql("ot
 STAGING: Final = (
     "CREATE DATABASE IF NOT EXISTS staging ENGINE = Memory",
     f"CREATE TABLE IF NOT EXISTS staging.lines ({', '.join(f'{name} {kind}' for name, kind in LOG_COLUMNS.items())},"
-    " row UInt64, key UInt128, hour DateTime('UTC')) ENGINE = Memory",
+    " row UInt64, file LowCardinality(String), key UInt128, hour DateTime('UTC')) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.known (key UInt128) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.agents (text String, browser String, browser_version String, os String, os_version String,"
     " device String, is_bot Bool) ENGINE = Memory",
@@ -83,10 +86,8 @@ class Batch:
         self._seen = seen
         self._places = places
         self._folder = folder
-        self._fresh = Sql("1")
-        self._once = Sql("")
+        self._fresh = self._unknown = Sql("1")
         self._lines = 0
-        self._first = Sql("1")
 
     def load(self) -> None:
         """All of it: stage, leave out what is known, enrich, insert, account."""
@@ -116,7 +117,7 @@ class Batch:
 
     def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL) -> Sql:
         bound = {"batch": self.number, "skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT, **(values or {})}
-        pieces = {"fresh": self._fresh, "once": self._once, "first": self._first, "channel": _CHANNEL, "half": half}
+        pieces = {"fresh": self._fresh, "unknown": self._unknown, "channel": _CHANNEL, "half": half}
         return statement("load.sql", name, bound, **pieces)
 
     def _insert_events(self) -> None:
@@ -165,14 +166,16 @@ class Batch:
         keys = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.uint64)
         self._lines = len(keys)
         unique = np.unique(keys)
+        conditions: list[Sql] = []
         if len(unique) < len(keys):
-            self._once = Sql("LIMIT 1 BY key")
-            self._first = Sql("row IN (SELECT min(row) FROM staging.lines GROUP BY key)")
+            conditions.append(Sql(_FIRST))
         suspects = self._seen.suspects(unique)
         if len(suspects):
             self._store.execute(self._statement("known", {"suspects": [int(key) for key in suspects]}))
             if self._store.query(Sql("SELECT count() FROM staging.known")).rows[0][0]:
-                self._fresh = Sql("key NOT IN (SELECT key FROM staging.known)")
+                conditions.append(Sql("key NOT IN (SELECT key FROM staging.known)"))
+        self._fresh = all_of(conditions)
+        self._unknown = all_of([each for each in conditions if each.text != _FIRST])  # all copies
         self._seen.add(unique)
 
     def _describe(self) -> None:

@@ -11,8 +11,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -35,6 +35,15 @@ _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trou
 _OLD = "project = {project:String} AND day < {oldest:Date}"
 _OLD_MONTHS = f"SELECT DISTINCT toYYYYMM(day) FROM events WHERE {_OLD}"
 _DELETE_OLD = f"DELETE FROM events IN PARTITION {{month:String}} WHERE {_OLD}"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a batch is made of, on disk before its first insert. `loaded`: all is in the store, only the log has to forget it."""
+
+    batch: int
+    segments: list[Segment]
+    loaded: bool = False
 
 
 @dataclass
@@ -140,13 +149,15 @@ class Loader:
                 self._catalog_properties()
                 self._recovered()
                 return False
-            planned = (max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments)
-            self._write_plan(*planned)
-        number, segments = planned
+            planned = _Plan(max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments)
+            self._write(planned)
+        number, segments = planned.batch, planned.segments
         began = time.perf_counter()
         batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent)
-        if segments:
+        if segments and not planned.loaded:
             batch.load()
+            # From here on segments go one by one: what is left of them must not be taken for the batch.
+            self._write(replace(planned, loaded=True))
         self._reader.done(segments)
         self._plan_file.unlink(missing_ok=True)
         self._last_batch = number
@@ -203,18 +214,19 @@ class Loader:
             seen.add(keys)
         self._seen = seen
 
-    def _planned(self) -> tuple[int, list[Segment]] | None:
+    def _planned(self) -> _Plan | None:
         try:
             plan = json.loads(self._plan_file.read_text())
         except FileNotFoundError:
             return None
-        return int(plan["batch"]), self._reader.find(plan["segments"])
+        return _Plan(int(plan["batch"]), self._reader.find(plan["segments"]), bool(plan.get("loaded")))
 
-    def _write_plan(self, batch: int, segments: Sequence[Segment]) -> None:
+    def _write(self, plan: _Plan) -> None:
         self._plan_file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._plan_file.with_suffix(".new")
         with fresh.open("w") as file:
-            file.write(json.dumps({"batch": batch, "segments": [segment.name for segment in segments]}))
+            names = [segment.name for segment in plan.segments]
+            file.write(json.dumps({"batch": plan.batch, "segments": names, "loaded": plan.loaded}))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._plan_file)

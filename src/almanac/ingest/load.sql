@@ -1,5 +1,5 @@
--- The statements of one batch. Holes: $source (the log lines), $fresh (not known from another batch), $once (the first of each message id
--- within this batch; nothing where all are different), $channel. The tables of `staging` live in memory and hold one batch.
+-- The statements of one batch. Holes: $source (the log lines), $fresh (not known from another batch, and the first of its message id in this
+-- one), $half (one of two halves of the messages, or all), $channel. The tables of `staging` live in memory and hold one batch.
 
 -- name: stage
 -- Log lines as they are, with what identifies them. The text of nested JSON stays text until the insert: parsing it here would cost the
@@ -8,6 +8,7 @@ INSERT INTO staging.lines
 SELECT
     *,
     rowNumberInAllBlocks()                                             AS row,
+    _file                                                              AS file,
     reinterpretAsUInt128(sipHash128(project, event_id))                AS key,
     toStartOfHour(fromUnixTimestamp64Micro(received_us, 'UTC'))        AS hour
 FROM $source
@@ -149,7 +150,6 @@ FROM
     SELECT *
     FROM staging.lines
     WHERE kind != 'dead_letter' AND $half AND $fresh
-    $once
 ) AS staged
 LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
 LEFT ANY JOIN staging.places AS place ON place.address = staged.ip
@@ -160,7 +160,6 @@ INSERT INTO message_ids (key, project, batch, day)
 SELECT key, project, {batch:UInt64}, toDate(fromUnixTimestamp64Micro(toInt64({batch:UInt64}), 'UTC'))
 FROM staging.lines
 WHERE $fresh
-$once
 
 -- name: dead_letters
 INSERT INTO dead_letters (project, id, version, state, received, stage, reason, detail, original, protocol)
@@ -177,7 +176,6 @@ SELECT
     protocol
 FROM staging.lines
 WHERE kind = 'dead_letter' AND $fresh
-$once
 
 -- name: edges
 INSERT INTO identity_edges (project, id, ordinal, source, target, how, at, batch)
@@ -195,7 +193,6 @@ FROM
     SELECT *
     FROM staging.lines
     WHERE merges != '[]' AND kind != 'dead_letter' AND $fresh
-    $once
 )
 ARRAY JOIN
     JSONExtractArrayRaw(merges) AS edge,
@@ -228,7 +225,6 @@ FROM
         SELECT *
         FROM staging.lines
         WHERE (profile != '{}' OR group_profile != '{}') AND kind != 'dead_letter' AND $fresh
-        $once
     )
     ARRAY JOIN arrayFilter(side -> if(side, group_profile != '{}', profile != '{}'), [false, true]) AS from_group
 )
@@ -257,7 +253,6 @@ FROM
     SELECT project, name, fromUnixTimestamp64Micro(received_us, 'UTC') AS received
     FROM staging.lines
     WHERE kind != 'dead_letter' AND $fresh
-    $once
 )
 GROUP BY project, name
 
@@ -269,7 +264,6 @@ FROM
     SELECT project, name, hour
     FROM staging.lines
     WHERE kind != 'dead_letter' AND $fresh
-    $once
 )
 GROUP BY project, name, hour
 
@@ -281,13 +275,13 @@ SELECT
     countIf(kind != 'dead_letter' AND taken)      AS stored,
     countIf(NOT taken)                            AS duplicate,
     countIf(kind = 'dead_letter' AND taken)       AS rejected
-FROM (SELECT project, hour, kind, $fresh AND $first AS taken FROM staging.lines)
+FROM (SELECT project, hour, kind, $fresh AS taken FROM staging.lines)
 GROUP BY project, hour
 
 -- name: try
 -- Everything that could fail in the insert, without inserting.
 INSERT INTO FUNCTION null('properties JSON(max_dynamic_paths = 256)')
-SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UInt64} AND $fresh
+SELECT properties FROM staging.lines WHERE row BETWEEN {low:UInt64} AND {high:UInt64} AND $unknown
 
 -- name: condemn
 -- Under an id of its own: the event's id stays unknown, so that the mended event is not taken for a copy.
