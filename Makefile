@@ -34,8 +34,8 @@ run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
 test: .venv/sdks  ## set everything up, run all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-nightly: .venv/sdks  ## the long rounds: fifty kills under load
-	$(BIN)/pytest -m nightly
+nightly: .venv/sdks  ## the long rounds: fifty kills under load, all laws with new examples
+	ALMANAC_TESTS_RANDOM=yes $(BIN)/pytest -m 'nightly or not nightly'
 
 check: .venv/develops  ## format, lint, types, import floors, docs in step
 	$(BIN)/ruff format --check .

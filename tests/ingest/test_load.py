@@ -230,7 +230,9 @@ HARD: dict[str, tuple[bytes, dict[str, Any], bool]] = {
     "2^70": (b'{"n":1180591620717411303424,"b":1}', {"n": "1180591620717411303424", "b": 1}, True),
     "17 digits": (b'{"n":12345678901234567}', {"n": 12345678901234567}, True),
     "NUL": (b'{"s":"\\u0000x"}', {"s": "\0x"}, True),
-    "mixed list": (b'{"l":[1,"a",true]}', {"l": [1, "a", True]}, False),
+    "mixed list": (b'{"l":[1,"a"]}', {"l": [1, "a"]}, False),
+    "truth values in a list": (b'{"l":[1,"a",true]}', {"l": [1, "a", True]}, True),
+    "a truth value beside a text": (b'{"l":[false,""]}', {"l": ["false", ""]}, True),
     "list of objects": (b'{"l":[{"a":1},{"a":"x"}]}', {"l": [{"a": 1}, {"a": "x"}]}, False),
     "the first of a key given twice": (b'{"a":1,"a":2}', {"a": 1}, False),
 }

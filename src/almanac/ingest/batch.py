@@ -25,8 +25,9 @@ from almanac.ingest.statements import statement
 
 log = structlog.get_logger(__name__)
 
-# What the JSON column does not keep to the letter: nulls, empty objects and arrays, numbers of 17 digits and more or with exponents, NUL.
-_INEXACT: Final = r"null|\{\s*\}|\[\s*\]|\d{17}|\d[eE][+-]?\d|\\u0000"
+# What the JSON column does not keep to the letter: nulls, empty objects and arrays, numbers of 17 digits and more or with exponents, NUL,
+# truth values in lists (beside a text they become texts).
+_INEXACT: Final = r"null|\{\s*\}|\[\s*\]|\d{17}|\d[eE][+-]?\d|\\u0000|\[[^\]]*(?:true|false)"
 _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
 _NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
