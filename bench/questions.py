@@ -95,7 +95,7 @@ def questions(rows: int = 10_000_000) -> Iterator[Row]:
             for _ in range(ROUNDS):
                 ours.append(_timed(lambda question=question: local.engine.ask("bench", question, fresh=True)))
                 hand.append(_timed(lambda bound=bound: local.store.query(bound, limits=_LIMITS)))
-                rival.append(_timed(lambda text=for_duck: duck.execute(text, {"start": start}).fetchall()))
+                rival.append(_timed(lambda text=for_duck: duck.execute(text, {"start": start}).to_arrow_table()))
             ours_, hand_, rival_ = statistics.median(ours), statistics.median(hand), statistics.median(rival)
             millions = f"{rows // 1_000_000} M events"
             yield Row(f"{kind} over {millions}", ours_, "s", ours_ / hand_, "SQL by hand", "<= 1.1")
@@ -105,11 +105,10 @@ def questions(rows: int = 10_000_000) -> Iterator[Row]:
 def _fill(local: Local, rows: int) -> datetime:
     now = datetime.now(UTC)
     begin = now.timestamp() - DAYS * 86400
-    step = 1_000_000
+    step = 250_000
     for _ in range(rows // step):
         values = {"start": int(begin * 1e6), "span": DAYS * 86_400_000_000, "rows": step}
         local.store.execute(Sql(_FILL, values))
-    local.store.execute(Sql("OPTIMIZE TABLE events FINAL"))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     return datetime.fromtimestamp(midnight - 60 * 86400, UTC)
 
@@ -122,5 +121,5 @@ def _copy(local: Local, duck: duckdb.DuckDBPyConnection, folder: Path) -> None:
             {"path": str(file)},
         )
     )
-    duck.execute("SET threads = 2; SET TimeZone = 'UTC'")
+    duck.execute("SET threads = 2; SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     duck.execute(f"CREATE TABLE events AS SELECT * FROM '{file}' ORDER BY event, time")
