@@ -185,7 +185,7 @@ def soak(seconds: float, rate: float = 20_000) -> Iterator[Row]:
         for thread in (*people, looker):
             thread.join()
         sent = json.loads(sender.communicate()[0])
-        parts = int(server.metric("almanac_parts"))
+        parts = int(server.metric("almanac_store_parts"))
         late = [bytes_ for at, bytes_ in memory if at > end - seconds / 3]
         half = len(late) // 2 or 1
         growth = statistics.mean(late[half:]) / statistics.mean(late[:half])

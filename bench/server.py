@@ -86,7 +86,7 @@ class Server:
     def metric(self, name: str) -> float:
         """The first value of a metric of that name."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
-            lines = [line.decode() for line in answer if line.startswith(name.encode())]
+            lines = [line.decode() for line in answer if line.startswith(name.encode() + b" ")]
         return float(lines[0].rsplit(" ", 1)[1])
 
     def processes(self) -> list[psutil.Process]:
