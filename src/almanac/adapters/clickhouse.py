@@ -372,8 +372,3 @@ def _cannot_open(folder: Path, error: Exception) -> AlmanacError:
     log.error("store cannot be opened", folder=str(folder), error=str(error))
     free = shutil.disk_usage(folder).free
     return unavailable(f"The event store in {folder} cannot be opened ({free >> 20} MiB of disk free).", way_out="See `almanac doctor`.")
-
-
-def passing(error: AlmanacError) -> bool:
-    """True when the same statement may succeed later."""
-    return error.code is Code.UNAVAILABLE
