@@ -66,8 +66,8 @@ def test_projects_are_listed_and_changed(alone: Terminal) -> None:
     changed = alone.json("project", "set", "Shop", "--retention-days", "400", "--quota", "1000")
     assert (changed["retention_days"], changed["quota"], changed["zone"]) == (400, 1000, "UTC")
     assert [project["id"] for project in alone.json("project", "list")] == ["shop"]
-    assert sorted(key["role"] for key in alone.json("project", "keys", "shop")) == ["admin", "read", "write"]
-    assert alone.json("project", "keys", "shop", "--add", "read")["key"].startswith("rk_")
+    assert sorted(key["role"] for key in alone.json("key", "list", "shop")) == ["admin", "read", "write"]
+    assert alone.json("key", "list", "shop", "--add", "read")["key"].startswith("rk_")
 
 
 def test_the_same_file_again_adds_nothing(alone: Terminal) -> None:

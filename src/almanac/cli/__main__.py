@@ -1,0 +1,5 @@
+"""`python -m almanac.cli` is `almanac`."""
+
+from almanac.cli import main
+
+main()

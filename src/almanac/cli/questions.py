@@ -1,0 +1,75 @@
+"""Questions: from a file, in SQL, and one command for each kind, its flags derived from the question's fields."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
+from almanac.core.errors import invalid
+from almanac.web.flags import meant, of_question, shaped
+from almanac.web.terminal import print_answer, print_json
+
+
+def add_free(app: Commands) -> None:
+    """The commands that take any question."""
+    app.command("ask")(ask)
+    app.command("sql")(ask_sql)
+
+
+def ask(
+    file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.")],
+    project: Of = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question."""
+    text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    try:
+        question = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"The question is not valid JSON: {error}.", place=file) from None
+    if not isinstance(question, dict):
+        raise invalid("A question is one JSON object.", place=file, way_out='Such as {"kind": "trend", "series": ["signup"]}.')
+    _ask(question, project, data, as_json)
+
+
+def ask_sql(statement: str, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """Answer a SELECT over the project's events."""
+    _ask({"kind": "sql", "sql": statement}, project, data, as_json)
+
+
+def add_kinds(app: Commands) -> None:
+    """One command for each kind of question that has none yet."""
+    from almanac.core.analysis import registry
+
+    taken = {command.name for command in app.registered_commands}
+    for kind, analysis in registry().items():
+        if kind in taken:
+            continue
+        word = kind.replace("_", "-")
+        app.command(word, help=analysis.doc, short_help=analysis.title, rich_help_panel="Questions")(_command(kind, analysis))
+
+
+def _command(kind: str, analysis: Any) -> Callable[..., None]:
+    def run(project: str, data: Path | None, as_json: bool, **given: Any) -> None:
+        values = {name: meant(value) for name, value in given.items() if value not in (None, [])}
+        _ask({"kind": kind, **values}, project, data, as_json)
+
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind_of)
+        for name, default, kind_of in (("project", "", Of), ("data", None, Data), ("as_json", False, AsJson))
+    ]
+    return shaped(run, kind, analysis.doc, [*common, *of_question(analysis.question)])
+
+
+def _ask(question: Mapping[str, Any], project: str, data: Path | None, as_json: bool) -> None:
+    with entered(project, data) as (api, chosen):
+        answer = api.ask(chosen, question)
+    (print_json if as_json else print_answer)(answer)
