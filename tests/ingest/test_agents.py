@@ -1,4 +1,4 @@
-"""What user agents and addresses say."""
+"""What user agents say."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from almanac.core.errors import AlmanacError
-from almanac.ingest.agents import Agent, Place, agent_of, open_places
+from almanac.ingest.agents import Agent, agent_of
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -86,44 +85,3 @@ def test_browsers_of_people_are_not_bots() -> None:
         pytest.skip("the folder of public data is not beside this checkout")
     cases = yaml.safe_load(file.read_text())["test_cases"]
     assert [case["user_agent_string"] for case in cases if agent_of(case["user_agent_string"]).is_bot] == []
-
-
-# ----------------------------------------------------------------------- places
-
-
-def test_places_of_a_csv_file(tmp_path: Path) -> None:
-    file = tmp_path / "places.csv"
-    file.write_text(
-        "start,end,country,region,city\n"
-        "81.2.69.0,81.2.69.255,GB,ENG,London\n"
-        "2.125.160.216,2.125.160.223,GB\n"
-        "2001:218::,2001:218:ffff:ffff:ffff:ffff:ffff:ffff,JP,13,Tokyo\n"
-        "16909056,16909311,AU\n"
-    )
-    places = open_places(str(file))
-    assert places is not None
-    assert places.find("81.2.69.142") == Place("GB", "ENG", "London")
-    assert places.find("81.2.69.0") == places.find("81.2.69.255") == Place("GB", "ENG", "London")
-    assert places.find("81.2.70.0") == Place()
-    assert places.find("2.125.160.220") == Place("GB")
-    assert places.find("2001:218:1::9") == Place("JP", "13", "Tokyo")
-    assert places.find("1.2.3.4") == Place("AU")  # 16909060 as a number
-    assert places.find("::ffff:81.2.69.142") == Place("GB", "ENG", "London")  # how a dual-stack socket writes an IPv4 address
-    assert places.find("0.0.0.0") == places.find("") == places.find("nonsense") == places.find("81.2.69.142:80") == Place()
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "place"), [("a.csv", "h,h\nnonsense,x,DE\n", "line 2"), ("a.txt", "", "geo_file"), ("a.mmdb", "no", "geo_file")]
-)
-def test_a_file_that_is_no_geo_file_is_refused(tmp_path: Path, name: str, text: str, place: str) -> None:
-    file = tmp_path / name
-    file.write_text(text)
-    with pytest.raises(AlmanacError) as refused:
-        open_places(str(file))
-    assert place in refused.value.place
-
-
-def test_no_file_no_places(tmp_path: Path) -> None:
-    assert open_places("") is None
-    with pytest.raises(AlmanacError, match="does not exist"):
-        open_places(str(tmp_path / "gone.csv"))

@@ -420,6 +420,17 @@ def test_bots_and_servers(bench: Bench) -> None:
     assert rows == {"person": ("Chrome", "Desktop", False), "bot": ("Googlebot", "Bot", True), "server": ("", "", False)}
 
 
+def test_countries_without_any_setting(bench: Bench) -> None:
+    bench.places = open_places("")
+    bench.loader = bench.fresh_loader()
+    addresses = {"four": "133.11.0.1", "six": "2001:200::1", "home": "192.168.1.1", "none": ""}
+    bench.load(
+        *[bench.event(id_, ip=address) for id_, address in addresses.items()], bench.event("server", ip="133.11.0.1", is_server=True)
+    )
+    found = {row["id_text"]: row["country"] for row in bench.stored()}
+    assert found == {"four": "JP", "six": "JP", "home": "", "none": "", "server": ""}
+
+
 def test_places_by_a_file(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "places.csv"
     file.write_text("81.2.69.0,81.2.69.255,GB,ENG,London\n2001:218::,2001:218:ffff::,JP\n")

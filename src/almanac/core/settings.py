@@ -56,7 +56,9 @@ class Settings:
 
     batch_size: int = setting(24 * MIB, "bytes", "How much of the log one load takes at most.", least=65536)
     dedup_days: int = setting(8, "days", "How long a message id is remembered, at least.", least=7, most=400)
-    geo_file: str = setting("", "path", "Optional .mmdb or .csv file with the countries of addresses.")
+    geo_file: str = setting(
+        "", "path", "A .mmdb or .csv file with the places of addresses, instead of the countries that come with the package."
+    )
 
     store_memory: int = setting(1200 * MIB, "bytes", "Memory that the embedded engine may use.", least=256 * MIB)
     question_memory: int = setting(

@@ -152,7 +152,7 @@ FROM
     WHERE kind != 'dead_letter' AND $half AND $fresh
 ) AS staged
 LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
-LEFT ANY JOIN staging.places AS place ON place.address = staged.ip
+LEFT ANY JOIN staging.places AS place ON place.address = if(staged.is_server, '', staged.ip)
 
 -- name: message_ids
 INSERT INTO message_ids (key, project, batch, day)

@@ -26,7 +26,7 @@ from almanac.core.errors import AlmanacError
 from almanac.core.ports import Catalog, EventStore, Limits
 from almanac.core.settings import MIB, Settings
 from almanac.core.sql import sql
-from almanac.ingest.agents import open_places
+from almanac.ingest.agents import Registered, open_places
 from almanac.ingest.ledger import Ledger
 
 LAG_LIMIT: Final = 60.0  # seconds that a running load may be behind
@@ -293,7 +293,7 @@ def _versions(patient: Patient) -> Finding:
 def _geo(patient: Patient) -> Finding:
     name = patient.settings.geo_file
     if not name:
-        return Finding("geo file", True, "None is set; countries stay empty.")
+        return Finding("geo file", True, f"None is set; countries are those of {Registered().source}, without regions and cities.")
     if not Path(name).is_file():
         return Finding("geo file", False, f"{name} is not there.", "Correct geo_file, or leave it empty.")
     open_places(name)
