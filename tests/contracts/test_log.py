@@ -136,6 +136,7 @@ def test_done_may_be_repeated_and_find_tells_what_is_left(log: FileLog) -> None:
     first, second, third = reader.sealed(1 << 30)
     reader.done([first, second])
     reader.done([first])
+    assert reader.lost() == []
     assert reader.sealed(1 << 30) == [third]
     assert log.reader().find([third.name, first.name, "no such name"]) == [third]
     assert reader.in_flight() == [Tally("shop", NOON, 1)]

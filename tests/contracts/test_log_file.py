@@ -1,6 +1,4 @@
-"""What only the log of files can suffer: killed writers, torn tails, full, failing and read-only disks, two writers of one name.
-
-Longer than most: every story needs the same few lines of a writer, a sender that comes back, and a load."""
+"""What only the log of files can suffer: killed writers, torn tails, full, failing and read-only disks, two writers of one name."""
 
 from __future__ import annotations
 
@@ -24,34 +22,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.contracts.file_logs import HOUR, NOON, append_in_the_end, check_tallies, crash_copy, event, events_of, load, writer_of
 
 from almanac.adapters.log_file import FileLogReader, FileLogWriter
 from almanac.core.errors import AlmanacError, Code
-from almanac.core.event import LINE_DECODER, LINE_ENCODER, Event
-from almanac.core.ports import Segment, Tally
-
-NOON = 1_763_640_000
-HOUR = 3600
-
-
-def event(id_: str, *, project: str = "shop", hour: int = NOON, title: str = "") -> Event:
-    return Event(project=project, event_id=id_, kind="track", name="Bought", received_us=hour * 1_000_000, title=title)
-
-
-def writer_of(folder: Path, name: str = "c0", **changed: Any) -> FileLogWriter:
-    given: dict[str, Any] = {"segment_size": 1 << 20, "segment_age": 30.0, "log_limit": 1 << 30, "disk_reserve": 0}
-    return FileLogWriter(folder, name, clock=lambda: time.time_ns() // 1000, **{**given, **changed})
-
-
-def events_of(segments: list[Segment]) -> list[Event]:
-    return [LINE_DECODER.decode(line) for segment in segments for line in segment.path.read_bytes().splitlines()]
-
-
-def check_tallies(segments: list[Segment]) -> None:
-    """The tallies equal the lines, segment by segment."""
-    for segment in segments:
-        lines = Counter((line.project, line.received_us // 1_000_000 // HOUR * HOUR) for line in events_of([segment]))
-        assert {(tally.project, tally.hour): tally.accepted for tally in segment.tallies} == lines
+from almanac.core.event import LINE_ENCODER
+from almanac.core.ports import Tally
 
 
 async def appended_until_refused(writer: FileLogWriter, *, title: str = "x" * 20_000) -> tuple[list[str], AlmanacError]:
@@ -63,18 +39,6 @@ async def appended_until_refused(writer: FileLogWriter, *, title: str = "x" * 20
             return kept, refused
         kept += [f"{number}-0", f"{number}-1"]
     raise AssertionError("the disk was never full")
-
-
-async def append_in_the_end(writer: FileLogWriter, id_: str) -> None:
-    """Comes back, as a sender does, until the log has recovered."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return await writer.append([event(id_)])
-        except AlmanacError as refused:
-            if not refused.retryable or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.05)
 
 
 # ------------------------------------------------------------------------------------ crashes
@@ -135,14 +99,10 @@ def test_killed_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> N
         fresh = {segment.name for segment in segments}
         assert not names & fresh
         names |= fresh
+        assert reader.lost() == []
         reader.done(segments)
     assert [path.name for path in folder.iterdir()] == ["c0.lock"]
-
-
-def _crashed(folder: Path, copy: Path) -> Path:
-    """What a crash at this moment leaves on the disk, in a folder of its own (locks end with their process, so they are not copied)."""
-    shutil.copytree(folder, copy)
-    return copy
+    assert list(FileLogReader(folder).register.iterdir()) == []
 
 
 def _size(path: Path) -> int:
@@ -156,7 +116,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_line(tmp_path: Path) -> None:
     async def story() -> Path:
         writer = writer_of(tmp_path / "log")
         await writer.append([event("a"), event("b", project="club")])
-        crashed = _crashed(tmp_path / "log", tmp_path / "crashed")
+        crashed = crash_copy(tmp_path / "log", tmp_path / "crashed")
         await writer.close()
         return crashed
 
@@ -254,15 +214,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk; the limit of file sizes is tested instead")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def load(reader: FileLogReader) -> list[str]:
-    """Reads all that is sealed and forgets it; tells the ids."""
-    segments = reader.sealed(1 << 30)
-    check_tallies(segments)
-    found = [line.event_id for line in events_of(segments)]
-    reader.done(segments)
-    return found
 
 
 def test_a_full_disk_refuses_keeps_what_it_promised_and_recovers(small_disk: Path) -> None:
@@ -406,6 +357,7 @@ STEPS = st.lists(
         st.tuples(st.just("restart"), st.sampled_from([1, 500, 1 << 20])),  # the size at which the next writer seals
         st.tuples(st.just("crash"), st.sampled_from([b"", b"[", b'["shop","torn","track","B",1763640000000000'])),
         st.tuples(st.just("done"), st.integers(1, 3)),
+        st.tuples(st.just("removed by somebody"), st.integers(0, 3)),
     ),
     max_size=14,
 )
@@ -417,8 +369,11 @@ def test_acknowledged_minus_done_is_what_can_be_read(tmp_path_factory: pytest.Te
     base = tmp_path_factory.mktemp("law")
     folder, size, number = base / "0", 1 << 20, 0
     expected: dict[str, tuple[str, int]] = {}
+    lost: dict[str, Counter[tuple[str, int]]] = {}
 
     def check(reader: FileLogReader) -> None:
+        missing = {one.name: Counter({(tally.project, tally.hour): tally.accepted for tally in one.tallies}) for one in reader.lost()}
+        assert missing == lost
         counts = Counter(expected.values())
         assert {(tally.project, tally.hour): tally.accepted for tally in reader.in_flight()} == counts
         assert reader.lag().events == len(expected)
@@ -437,13 +392,18 @@ def test_acknowledged_minus_done_is_what_can_be_read(tmp_path_factory: pytest.Te
             elif step == "crash":
                 while any(_size(left) >= size for left in folder.glob("*.open")):
                     time.sleep(0.001)  # it is about to be sealed, and a copy of a folder that changes is no picture of a moment
-                crashed = _crashed(folder, base / f"{number}-{len(list(base.iterdir()))}")
+                crashed = crash_copy(folder, base / f"{number}-{len(list(base.iterdir()))}")
                 loop.run(writer.close())
                 for left in crashed.glob("*.open"):
                     with left.open("ab") as file:
                         file.write(what)
                 folder = crashed
                 writer, reader = writer_of(folder, segment_size=size), FileLogReader(folder)
+            elif step == "removed by somebody":
+                for segment in reader.sealed(1 << 30)[what : what + 1]:
+                    lost[segment.name] = Counter(expected.pop(line.event_id) for line in events_of([segment]))
+                    for file in folder.glob(f"{segment.name}.*"):
+                        file.unlink()
             else:
                 for segment in (segments := reader.sealed(1 << 30)[:what]):
                     for line in events_of([segment]):

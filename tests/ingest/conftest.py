@@ -15,7 +15,7 @@ import pytest
 
 from almanac.adapters.clickhouse import ClickHouseStore
 from almanac.core.event import LINE_ENCODER, Event
-from almanac.core.ports import LogLag, Segment, Tally
+from almanac.core.ports import LogLag, LostSegment, Segment, Tally
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.ingest.agents import Places
@@ -33,6 +33,7 @@ class FewFiles:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.waiting: dict[str, Segment] = {}
+        self.gone: list[LostSegment] = []
         self.step: Callable[[], None] = lambda: None  # called before each segment is forgotten
 
     def add(self, lines: Iterable[Event | bytes]) -> Segment:
@@ -68,6 +69,9 @@ class FewFiles:
 
     def in_flight(self) -> list[Tally]:
         return [tally for segment in self.waiting.values() for tally in segment.tallies]
+
+    def lost(self) -> list[LostSegment]:
+        return self.gone
 
     def lag(self) -> LogLag:
         return LogLag(sum(one.size for one in self.waiting.values()), sum(one.events for one in self.waiting.values()), 0.0)

@@ -12,8 +12,8 @@ import pytest
 from almanac.adapters.clickhouse import ClickHouseStore
 from almanac.core.errors import unavailable
 from almanac.core.event import DeadLetter, dead_letter
-from almanac.core.ports import Tally
-from almanac.ingest.ledger import Ledger, LedgerRow
+from almanac.core.ports import LostSegment, Tally
+from almanac.ingest.ledger import Ledger, LedgerRow, told_lost
 
 from .conftest import NOW_US, Bench
 
@@ -41,6 +41,30 @@ def test_a_gap_shows(bench: Bench, off: int, gap: int) -> None:
     bench.loader.drain()
     [row] = Ledger(bench.store, bench.log).rows(bench.project)
     assert (row.accepted, row.stored, row.gap) == (2 + off, 2, gap)
+
+
+def test_what_was_removed_from_the_log_before_it_was_loaded_is_a_gap(bench: Bench) -> None:
+    """Of 6 accepted: 2 loaded, 1 in the log, 3 gone, one of them in an hour of which nothing else is known."""
+    bench.load(bench.event("a"), bench.event("b"))
+    bench.log.add([bench.event("c")])
+    hour = int(HOUR.timestamp())
+    bench.log.gone = [
+        LostSegment("collector-0-000000000001", hour, (Tally(bench.project, hour, 2), Tally("another", hour, 5))),
+        LostSegment("collector-0-000000000002", hour, (Tally(bench.project, hour - 3600, 1),)),
+        LostSegment("collector-0-000000000003", hour, ()),
+    ]
+    ledger = Ledger(bench.store, bench.log)
+    rows = ledger.rows(bench.project)
+    assert rows == [LedgerRow(bench.project, HOUR, 5, 2, 0, 0, 1), LedgerRow(bench.project, HOUR - timedelta(hours=1), 1, 0, 0, 0, 0)]
+    assert [row.gap for row in rows] == [2, 1]
+    assert [row.gap for row in ledger.rows(bench.project, HOUR)] == [2]
+
+
+def test_missing_segments_in_words() -> None:
+    few = [LostSegment(f"c-{number}", 0, (Tally("shop", 0, number),)) for number in range(1, 6)]
+    assert told_lost(few[:1]) == "The segment c-1 with 1 event is missing: it was removed from the log before it was loaded."
+    assert told_lost([LostSegment("c-0", 0, ())]).startswith("The segment c-0 with an unknown number of events is missing")
+    assert told_lost(few).endswith("before they were loaded: c-1 with 1 event; c-2 with 2 events; c-3 with 3 events; 2 more with 9 events.")
 
 
 def test_newest_hour_first_since_a_time_and_of_one_project(make_bench: Callable[[], Bench]) -> None:

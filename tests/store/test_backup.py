@@ -44,6 +44,7 @@ class Once:
     def find(self, names): return self.left
     def done(self, segments): self.left = []
     def in_flight(self): return []
+    def lost(self): return []
     def lag(self): return LogLag(0, 0, 0.0)
 
 events = [

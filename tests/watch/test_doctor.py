@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from almanac.adapters.catalog_sql import SqlCatalog
+from almanac.app import log_writer
 from almanac.core import settings as all_settings
 from almanac.core.errors import AlmanacError
+from almanac.core.event import Event
 from almanac.core.settings import Settings
 from almanac.watch.doctor import Finding, Patient, examine, settings_refused
 
@@ -91,6 +94,26 @@ def test_a_clock_that_was_set_back(settings: Settings) -> None:
     found = look(settings)["clock"]
     assert not found.ok
     assert "NTP" in found.way_out
+
+
+def test_a_segment_that_somebody_removed(settings: Settings) -> None:
+    async def collect() -> None:
+        writer = log_writer(settings, "collector-0")
+        await writer.append([Event(project="shop", event_id=str(number), kind="track", name="x", received_us=1) for number in range(3)])
+        await writer.close()
+
+    asyncio.run(collect())
+    assert wrong(settings) == []
+    [segment] = settings.log_folder.glob("*.log")
+    for file in settings.log_folder.glob(f"{segment.stem}.*"):
+        file.unlink()
+    found = look(settings)["log"]
+    assert not found.ok
+    assert found.finding == f"The segment {segment.stem} with 3 events is missing: it was removed from the log before it was loaded."
+    assert str(settings.log_folder) in found.way_out
+    # The way out, when there is no copy.
+    (settings.data / "log-register" / segment.stem).unlink()
+    assert wrong(settings) == []
 
 
 def test_a_geo_file_that_is_gone(settings: Settings) -> None:

@@ -16,6 +16,7 @@ _CAUSES: Final = {
     errno.EROFS: ("The folder of the event log is read-only.", "Mount its disk for writing."),
     errno.EACCES: ("The folder of the event log may not be written.", "Give this user the right to write it."),
     errno.EPERM: ("The folder of the event log may not be written.", "Give this user the right to write it."),
+    errno.ENOENT: ("A file of the event log was removed while it was written.", "Leave the folder of the event log to Almanac alone."),
     errno.EIO: ("The disk of the event log fails.", "Check the disk; the kernel's log says more."),
     errno.EMFILE: ("Too many files are open.", "Raise the limit of open files (ulimit -n)."),
 }

@@ -10,8 +10,10 @@ from threading import RLock
 
 from almanac.adapters import log_segments as segments
 from almanac.adapters.log_faults import as_unavailable
+from almanac.adapters.log_lock import abandoned
+from almanac.adapters.log_register import Register
 from almanac.adapters.log_segments import Counts, Entry
-from almanac.core.ports import LogLag, Segment, Tally
+from almanac.core.ports import LogLag, LostSegment, Segment, Tally
 
 
 class FileLogReader:
@@ -19,10 +21,16 @@ class FileLogReader:
 
     def __init__(self, folder: Path, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._folder = folder
+        self._register = Register(folder)
         self._clock = clock
         self._lock = RLock()
         self._known: dict[str, Segment] = {}
         self._counted: dict[str, tuple[int, Counts]] = {}  # of open segments: bytes that were counted, and what was in them
+
+    @property
+    def register(self) -> Path:
+        """The folder with one file for each segment under way."""
+        return self._register.folder
 
     def sealed(self, limit_bytes: int) -> list[Segment]:
         """As the port says. Also seals what writers that are gone have left."""
@@ -50,6 +58,7 @@ class FileLogReader:
         if not done:
             return
         with self._lock, as_unavailable():
+            self._register.forget(segment.name for segment in done)
             for segment in done:
                 (self._folder / f"{segment.name}.log").unlink(missing_ok=True)
                 (self._folder / f"{segment.name}.tally").unlink(missing_ok=True)
@@ -65,6 +74,19 @@ class FileLogReader:
                 key = (tally.project, tally.hour)
                 counts[key] = counts.get(key, 0) + tally.accepted
         return list(segments.as_tallies(counts))
+
+    def lost(self) -> list[LostSegment]:
+        """As the port says."""
+        with self._lock, as_unavailable():
+            under_way = self._register.stems()  # before the folder is listed: a segment is there before its entry, and goes after it
+            absent = under_way - {entry.stem for entry in segments.listing(self._folder)}
+            entries = [entry for stem in absent if (entry := segments.parse(stem, sealed=True))]
+            return [
+                LostSegment(entry.stem, entry.hour, self._register.tallies(entry.stem))
+                for entry in sorted(entries)
+                if not any((self._folder / f"{entry.stem}.{suffix}").exists() for suffix in ("open", "log"))
+                and self._register.has(entry.stem)
+            ]
 
     def lag(self) -> LogLag:
         """As the port says."""
@@ -110,10 +132,10 @@ class FileLogReader:
             if sidecar and sidecar[0] == size:
                 tallies = sidecar[1]
             else:
-                counts = segments.count_lines(path.read_bytes(), entry.hour)
-                tallies = segments.as_tallies(counts)
+                # What was accepted stands in the register, also when lines have gone from the file since.
+                tallies = self._register.tallies(name) or segments.as_tallies(segments.count_lines(path.read_bytes(), entry.hour))
                 with contextlib.suppress(OSError):  # only saves counting once more
-                    segments.write_sidecar(self._folder, name, size, counts)
+                    segments.write_sidecar(self._folder, name, size, {(tally.project, tally.hour): tally.accepted for tally in tallies})
         except FileNotFoundError:
             return None
         self._known[name] = Segment(name, path, size, tallies)
@@ -138,6 +160,6 @@ class FileLogReader:
 
     def _recover_abandoned(self) -> None:
         for writer in {entry.writer for entry in segments.listing(self._folder) if not entry.sealed}:
-            with contextlib.suppress(OSError), segments.abandoned(self._folder, writer) as free:  # not now: the next time
+            with contextlib.suppress(OSError), abandoned(self._folder, writer) as free:  # not now: the next time
                 if free:
                     segments.recover(self._folder, writer)

@@ -1,43 +1,41 @@
-"""How the file log lies on disk: its names, its tallies, and the one writer of a name.
+"""How the file log lies on disk: its names, its tallies, sealing and recovery.
 
     NAME-000176367480012.open    being written; may end in a torn line
     NAME-000176367480012.log     sealed; never changes again
     NAME-000176367480012.tally   how many bytes and events of which project and hour the segment has
     NAME.lock                    held by the writer of that name; holds the number up to which names may have been given
 
+Beside the folder lies the register of what is under way (`log_register`), which tells when a segment was taken away.
+
 The number is the hundredth of a second, since 1970, in which the segment was begun, or the one after the last; the lock file remembers a
 bound of it, so that no name is ever given twice, whatever the clock does.
 
 Once a segment has a tally file it is final at the size that the tally names, even before it is renamed. The tally itself is not fsynced:
-one that does not fit its segment is reckoned again from the lines.
+one that does not fit its segment is reckoned again, from the register or the lines.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from almanac.core.errors import conflict, invalid
+from almanac.adapters.log_lock import NUMBER_US, claim
+from almanac.adapters.log_register import Register
+from almanac.core.errors import invalid
 from almanac.core.event import LINE_ENCODER, Event
 from almanac.core.ports import Tally
 
 HOUR: Final = 3600
 _HOUR_US: Final = HOUR * 1_000_000
-_NUMBER_US: Final = 10_000  # a number is a hundredth of a second
-_RESERVED: Final = 500  # numbers noted as given at a time: one fsync in 5 s
-_LOCK_WAIT: Final = 0.5  # seconds; the reader holds a lock for a moment while it recovers
 _STEM: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,99})-(\d{12})")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 Counts = dict[tuple[str, int], int]  # events by project and hour
 
@@ -126,7 +124,7 @@ class Entry:
     @property
     def began(self) -> float:
         """When it was begun, in seconds since 1970."""
-        return self.number * _NUMBER_US / 1e6
+        return self.number * NUMBER_US / 1e6
 
     @property
     def hour(self) -> int:
@@ -207,94 +205,21 @@ def recover(folder: Path, writer: str) -> None:
 
 
 def _recover_one(folder: Path, entry: Entry) -> None:
-    path = folder / f"{entry.stem}.open"
-    lines = path.read_bytes()
-    sidecar = read_sidecar(folder, entry.stem)
-    whole = sidecar[0] if sidecar and sidecar[0] <= len(lines) else lines.rfind(b"\n") + 1
-    if not whole:
-        path.unlink()
-        return
+    path, register = folder / f"{entry.stem}.open", Register(folder)
     with path.open("r+b") as file:
+        if not claim(file.fileno()):
+            return  # its writer lives: somebody removed the lock file under it
+        lines = file.read()
+        sidecar = read_sidecar(folder, entry.stem)
+        whole = sidecar[0] if sidecar and sidecar[0] <= len(lines) else lines.rfind(b"\n") + 1
+        if not whole:
+            register.forget([entry.stem])
+            path.unlink()
+            return
         file.truncate(whole)
         os.fsync(file.fileno())
-    with contextlib.suppress(OSError):  # a full disk: the reader counts the lines instead
-        write_sidecar(folder, entry.stem, whole, count_lines(lines[:whole], entry.hour))
-    rename_sealed(folder, entry.stem)
-
-
-# -------------------------------------------------------------------------- the lock
-
-
-class NameLock:
-    """The right to write under a name, and the memory of the numbers given. Ends with the process, however it ends."""
-
-    def __init__(self, folder: Path, writer: str) -> None:
-        if not _NAME.fullmatch(writer):
-            raise invalid(f"{writer!r} cannot be a log writer's name.", way_out="Use letters, digits, dots, dashes and underscores.")
-        self._path = folder / f"{writer}.lock"
-        self._writer = writer
-        self._handle = -1
-        self._last = 0
-        self._reserved = 0
-
-    @property
-    def held(self) -> bool:
-        """True from `take` to `release`."""
-        return self._handle >= 0
-
-    def try_take(self) -> bool:
-        """Takes the lock unless somebody has it. Raises OSError when the folder cannot be written."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return False
-        self._handle = handle
-        noted = os.pread(handle, 32, 0).strip()
-        self._last = self._reserved = int(noted) if noted.isdigit() else 0
-        return True
-
-    def take(self) -> None:
-        """Takes the lock. Raises `conflict` when another writer has it."""
-        deadline = time.monotonic() + _LOCK_WAIT
-        while not self.try_take():
-            if time.monotonic() > deadline:
-                raise conflict(
-                    f"Another process writes the log under the name {self._writer!r}.",
-                    place=str(self._path),
-                    way_out="Stop it, or start this one with another data folder.",
-                )
-            time.sleep(0.02)
-
-    def next_number(self, now_us: int) -> int:
-        """A number that no segment of this name has had or will have again."""
-        self._last = max(now_us // _NUMBER_US, self._last + 1)
-        if self._last > self._reserved:
-            self._note(self._last + _RESERVED)
-        return self._last
-
-    def release(self) -> None:
-        """Lets another writer have the name."""
-        if self.held:
-            with contextlib.suppress(OSError):
-                if self._last != self._reserved:
-                    self._note(self._last)
-            os.close(self._handle)
-            self._handle = -1
-
-    def _note(self, number: int) -> None:
-        os.pwrite(self._handle, b"%020d\n" % number, 0)
-        os.fdatasync(self._handle)
-        self._reserved = number
-
-
-@contextlib.contextmanager
-def abandoned(folder: Path, writer: str) -> Iterator[bool]:
-    """True inside when nobody writes under that name; the lock is held meanwhile."""
-    lock = NameLock(folder, writer)
-    free = lock.try_take()
-    try:
-        yield free
-    finally:
-        lock.release()
+        counts = count_lines(lines[:whole], entry.hour)
+        with contextlib.suppress(OSError):  # a full disk: the reader counts the lines instead
+            write_sidecar(folder, entry.stem, whole, counts)
+        register.seal(entry.stem, counts)
+        rename_sealed(folder, entry.stem)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from almanac.adapters import log_segments as segments
+from almanac.adapters.log_lock import NameLock, claim
+from almanac.adapters.log_register import Register
 from almanac.adapters.log_segments import Counts
 from almanac.core.errors import unavailable
 
@@ -88,7 +91,9 @@ class SegmentWriter:
         self._segment_size = segment_size
         self._segment_age = segment_age
         self._clock = clock
-        self._lock = segments.NameLock(folder, name)
+        self._lock = NameLock(folder, name)
+        self._register = Register(folder)
+        self._prepared = False
         self._room = Room(folder, log_limit, disk_reserve)
         self._open: _Open | None = None
         self._unsealed: list[_Open] = []  # final, but the disk did not let us seal them yet
@@ -109,11 +114,14 @@ class SegmentWriter:
         return current.size if current else 0
 
     def prepare(self) -> None:
-        """Makes the folder, takes the name and recovers what its last writer left. May be repeated. Raises `conflict` for a name in use."""
-        if not self._lock.held:
+        """Makes the folder, takes the name and recovers what its last writer left. May be repeated, as somebody may remove the folder.
+        Raises `conflict` for a name in use."""
+        if not self._lock.holds():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.take()
+        if not self._prepared:
             segments.recover(self._folder, self._name)
+            self._prepared = True
 
     def write(self, lines: bytes, counts: Counts) -> None:
         """Appends whole lines; they are durable when this returns. When it raises, nothing of them stays."""
@@ -128,6 +136,8 @@ class SegmentWriter:
             os.fdatasync(current.handle)
             self.sync_last = time.perf_counter() - started
             self.sync_most = max(self.sync_most, self.sync_last)
+            if not os.fstat(current.handle).st_nlink:  # else it would be acknowledged into nowhere
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(current.path))
         except OSError:
             # After a failed fsync the kernel forgets what it could not write: this file is not to be written again.
             self._open = None
@@ -163,9 +173,10 @@ class SegmentWriter:
             number = self._lock.next_number(self._clock())
             stem = f"{self._name}-{number:012d}"
             path = self._folder / f"{stem}.open"
-            if not (self._folder / f"{stem}.log").exists():
+            if not (self._folder / f"{stem}.log").exists() and not self._register.has(stem):
                 with contextlib.suppress(FileExistsError):
                     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+                    claim(handle)
                     break
         try:
             segments.sync_folder(self._folder)
@@ -173,6 +184,7 @@ class SegmentWriter:
             os.close(handle)
             path.unlink()
             raise
+        self._register.begin(stem)
         return _Open(stem, path, handle, time.monotonic())
 
     def _finish(self, current: _Open) -> None:
@@ -180,12 +192,16 @@ class SegmentWriter:
         try:
             self._cut(current)
             if current.size:
+                self._register.seal(current.stem, current.counts)
                 segments.rename_sealed(self._folder, current.stem)
             else:
+                self._register.forget([current.stem])
                 current.path.unlink(missing_ok=True)
                 current.path.with_suffix(".tally").unlink(missing_ok=True)
-        except FileNotFoundError:  # somebody removed it: there is nothing to seal
+        except FileNotFoundError:  # somebody removed it: there is nothing to seal, and the register tells so
             os.close(current.handle)
+            with contextlib.suppress(OSError):
+                current.path.with_suffix(".tally").unlink(missing_ok=True)
         except OSError:
             self._unsealed.append(current)
         else:

@@ -58,6 +58,21 @@ class Segment:
         return sum(tally.accepted for tally in self.tallies)
 
 
+@dataclass(frozen=True)
+class LostSegment:
+    """A piece of the log that went away before it was loaded. `hour`: when it was begun (UTC, seconds since 1970); `tallies`: the accepted
+    events that it held, empty when nobody knows."""
+
+    name: str
+    hour: int
+    tallies: tuple[Tally, ...]
+
+    @property
+    def events(self) -> int:
+        """How many accepted events are lost with it; 0 when nobody knows."""
+        return sum(tally.accepted for tally in self.tallies)
+
+
 class EventLogReader(Protocol):
     """The load's end of the log."""
 
@@ -75,6 +90,10 @@ class EventLogReader(Protocol):
 
     def in_flight(self) -> list[Tally]:
         """What is in the log and not `done`: sealed and open segments together."""
+        ...
+
+    def lost(self) -> list[LostSegment]:
+        """What somebody took away from the log before it was `done`, the oldest first. One that is put back is lost no more."""
         ...
 
     def lag(self) -> LogLag:

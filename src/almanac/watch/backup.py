@@ -55,7 +55,7 @@ def restore(folder: Path, settings: Settings, fill_store: Callable[[Path], None]
     folder = folder.resolve()
     if not (folder / MANIFEST).is_file():
         raise not_found(f"{folder} holds no complete backup.", place=str(folder), way_out="Name the folder that `almanac backup` wrote to.")
-    used = [name for name in ("catalog.db", "store", "log") if (settings.data / name).exists()]
+    used = [name for name in ("catalog.db", "store", "log", "log-register") if (settings.data / name).exists()]
     if used:
         raise conflict(
             f"The data folder {settings.data} holds data already ({', '.join(used)}).",

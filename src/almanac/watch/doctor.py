@@ -27,7 +27,7 @@ from almanac.core.ports import Catalog, EventStore, Limits
 from almanac.core.settings import MIB, Settings
 from almanac.core.sql import sql
 from almanac.ingest.agents import Registered, open_places
-from almanac.ingest.ledger import Ledger
+from almanac.ingest.ledger import Ledger, told_lost
 
 LAG_LIMIT: Final = 60.0  # seconds that a running load may be behind
 CLOCK_LIMIT: Final = 5.0  # seconds by which files may be newer than the clock
@@ -234,7 +234,16 @@ def _clock(patient: Patient) -> Finding:
 
 
 def _log(patient: Patient) -> Finding:
-    lag = FileLogReader(patient.settings.log_folder).lag()
+    reader = FileLogReader(patient.settings.log_folder)
+    if lost := reader.lost():
+        return Finding(
+            "log",
+            False,
+            told_lost(lost),
+            f"Put the .log file back into {patient.settings.log_folder} from a copy, and it is loaded by itself. If there is none, its"
+            f" events are gone, but for what their senders kept; remove the file of that name in {reader.register} to close the matter.",
+        )
+    lag = reader.lag()
     waiting = f"{lag.events} events ({lag.bytes / MIB:.1f} MiB) wait in the log"
     if not lag.events:
         return Finding("log", True, "Everything is loaded.")

@@ -20,6 +20,7 @@ from almanac.core.errors import AlmanacError
 from almanac.core.ports import Limits
 from almanac.core.settings import MIB
 from almanac.core.sql import sql
+from almanac.ingest.ledger import told_lost
 from almanac.web.errors import unforeseen
 from almanac.web.reads import instant
 from almanac.web.rooms import Rooms
@@ -141,6 +142,8 @@ def _ledger(rooms: Rooms) -> Check:
 
 
 def _gap_cause(rooms: Rooms) -> str:
+    if lost := rooms.log.lost() if rooms.log else []:
+        return told_lost(lost)
     state = rooms.loader.state() if rooms.loader else {}
     if state.get("last_error"):
         return f"The load's last error: {_cause(state['last_error'])}."
@@ -165,6 +168,11 @@ def _cause(error: str) -> str:
 def _log(rooms: Rooms) -> Check:
     if rooms.log is None:
         return Check("log", True, "Another process loads.")
+    if lost := rooms.log.lost():
+        way_out = (
+            "Put the missing file back from a copy, and it is loaded by itself; `almanac doctor` says where, and what else can be done."
+        )
+        return Check("log", False, told_lost(lost), way_out)
     lag = rooms.log.lag()
     ok = lag.seconds <= LAG_LIMIT
     detail = f"{lag.events} events ({lag.bytes / MIB:.1f} MiB) wait, the oldest for {lag.seconds:.1f} s."

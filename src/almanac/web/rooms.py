@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from almanac.core.ports import Catalog, EventStore, LogLag
+from almanac.core.ports import Catalog, EventStore, LogLag, LostSegment
 from almanac.core.settings import Settings
 
 
@@ -125,6 +125,10 @@ class LoaderRoom(Protocol):
 
 class LogRoom(Protocol):
     """The load's end of the log."""
+
+    def lost(self) -> Sequence[LostSegment]:
+        """What was taken away from it before it was loaded."""
+        ...
 
     def lag(self) -> LogLag:
         """How far the load is behind."""
