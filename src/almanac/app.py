@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from almanac.web.rooms import Rooms
 
 VERSION = version("almanac")
+_HANDOVER = 1.0  # seconds that the engine process before this one may need to let go of the store, unsaid
 
 
 # ------------------------------------------------------------------ adapters
@@ -310,7 +311,8 @@ async def run_engine(settings: Settings, socket: Path) -> None:
     """The engine process: load, questions, faces."""
     from almanac.web.rest import create_app
 
-    with _patiently(settings) as local:
+    with contextlib.ExitStack() as stack:
+        local = _patiently(settings, socket, stack)
         admin_key = _admin_key(settings, local.catalog)
         local.loader.start()
         rooms = rooms_of(local)
@@ -332,21 +334,29 @@ def _admin_key(settings: Settings, catalog: Catalog) -> str:
     return made or (file.read_text().strip() if file.is_file() else "")
 
 
-@contextmanager
-def _patiently(settings: Settings) -> Iterator[Local]:
-    """Opens the rooms; the engine process before this one may need a moment to let go of the store."""
-    from almanac.core.errors import AlmanacError, Code
+def _patiently(settings: Settings, socket: Path, stack: contextlib.ExitStack) -> Local:
+    """Opens the rooms, as soon as whoever holds the store lets go of it; collectors take events meanwhile, and tell those who ask why."""
+    import structlog
 
-    deadline = time.monotonic() + 10
+    from almanac.core.errors import AlmanacError, Code
+    from almanac.web.forward import reason_file
+
+    reason, began = "", time.monotonic()
     while True:
         try:
-            with open_local(settings) as local:
-                yield local
-            return
+            local = stack.enter_context(open_local(settings))
         except AlmanacError as error:
-            if error.code is not Code.CONFLICT or time.monotonic() > deadline:
+            if error.code is not Code.CONFLICT:
                 raise
-            time.sleep(0.1)
+            waited = time.monotonic() - began
+            if reason != error.message and waited > _HANDOVER:
+                reason = error.message
+                structlog.get_logger().warning("waiting", reason=reason, way_out="It goes on by itself when that process ends.")
+                reason_file(socket).write_text(reason)
+            time.sleep(min(1.0, 0.1 + waited / 10))
+        else:
+            reason_file(socket).unlink(missing_ok=True)
+            return local
 
 
 def _announce(settings: Settings, admin_key: str) -> None:

@@ -14,6 +14,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def until(what: Callable[[], object], seconds: float = 20) -> None:
+    """Asks again and again until it is true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+
+
 class Server:
     """`almanac serve` on a folder; it may be started again after its end."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **settings: Any) -> None:
         self.folder = folder
+        self.errors = folder.with_name(f"{folder.name}-stderr")
+        self._environment = {**os.environ, **(environment or {})}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = {"data": str(folder), "port": self.port, "disk_reserve": 0, **settings}
         self.process: subprocess.Popen[bytes] | None = None
         self.keys: dict[str, dict[str, str]] = {}
+        self.headers = Message()  # of the last answer
 
     def project(self, name: str) -> dict[str, str]:
         """Makes a project; its keys by role."""
@@ -51,7 +64,10 @@ class Server:
 
     def start(self) -> Server:
         program = f"from almanac.core.settings import load; from almanac.app import serve; serve(load({self._settings!r}))"
-        self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=errors, env=self._environment
+            )
         return self
 
     def __enter__(self) -> Server:
@@ -79,6 +95,11 @@ class Server:
                 pass
             time.sleep(0.05)
         raise TimeoutError("the server did not start")
+
+    def taking(self) -> bool:
+        """Whether collectors answer, whatever the engine does."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def part(self, name: str) -> psutil.Process | None:
         """A process: supervisor, engine or collector."""
@@ -111,10 +132,26 @@ class Server:
             request.add_header("authorization", f"Bearer {key}")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
+                self.headers = answer.headers
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
+                self.headers = error.headers
                 return error.code, json.loads(error.read() or b"null")
+
+    def send(self, project: str, first: int, count: int) -> int:
+        """Sends messages numbered from `first` on; the status."""
+        messages = [
+            {"type": "track", "event": "beat", "userId": "u1", "messageId": f"{number:08d}-0000-4000-8000-000000000000"}
+            for number in range(first, first + count)
+        ]
+        body = {"batch": [{**message, "properties": {"filler": "x" * 2000}} for message in messages]}
+        return self.call("POST", "/v1/batch", {**body, "writeKey": self.keys[project]["write"]}, key="")[0]
+
+    def check(self, name: str) -> dict[str, Any]:
+        """One check of /health."""
+        checks = self.get("/health", key="")[1].get("checks", [])
+        return next((dict(check) for check in checks if check["name"] == name), {})
 
     def get(self, path: str, *, key: str) -> tuple[int, Any]:
         return self.call("GET", path, key=key)

@@ -1,94 +1,26 @@
-"""A full disk, a second server, messages sent again after a restart: a clear state, no loss, recovery by itself."""
+"""A second server, a held store, a clock set back, messages sent again after a restart: a clear state, no loss, recovery by itself."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
-from tests.story.servers import Server
-
-
-def _messages(first: int, count: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "track",
-            "event": "beat",
-            "userId": "u1",
-            "messageId": f"{number:08d}-0000-4000-8000-000000000000",
-            "properties": {"filler": "x" * 2000},
-        }
-        for number in range(first, first + count)
-    ]
-
-
-def _send(server: Server, project: str, first: int, count: int) -> int:
-    body = {"batch": _messages(first, count), "writeKey": server.keys[project]["write"]}
-    return server.call("POST", "/v1/batch", body, key="")[0]
-
-
-def _fill(filler: Path) -> None:
-    """Until nothing more fits."""
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-
-
-def _until(what: Any, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 24 MiB of its own for the log."""
-    if os.getuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    folder = tmp_path / "data" / "log"
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_refuses_clearly_and_recovers(small_disk: Path) -> None:
-    server = Server(small_disk.parent)
-    server.project("shop")
-    with server:
-        assert _send(server, "shop", 0, 100) == 200
-        filler = small_disk / "filler"
-        _fill(filler)
-        # The sender keeps them and comes back; no part of a refused batch is counted.
-        _until(lambda: _send(server, "shop", 100, 100) == 503)
-        filler.unlink()
-        _until(lambda: _send(server, "shop", 100, 100) == 200)
-        books = server.settled("shop")
-        assert server.sql("shop", "SELECT count() AS n, uniqExact(id) AS ids FROM events") == [{"n": 200, "ids": 200}]
-        assert books["gap"] == 0
+from tests.story.servers import Server, until
 
 
 def test_messages_sent_again_in_other_batches_and_after_a_restart_count_once(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.project("shop")
     with server:
-        assert _send(server, "shop", 0, 50) == 200
-        assert _send(server, "shop", 25, 50) == 200
+        assert server.send("shop", 0, 50) == 200
+        assert server.send("shop", 25, 50) == 200
         assert server.settled("shop")["stored"] == 75
         assert server.stop() == 0
         server.start()
         server.wait()
-        assert _send(server, "shop", 60, 40) == 200
-        _until(lambda: server.sql("shop", "SELECT count() AS n FROM events") == [{"n": 100}])
+        assert server.send("shop", 60, 40) == 200
+        until(lambda: server.sql("shop", "SELECT count() AS n FROM events") == [{"n": 100}])
         books = server.settled("shop")
     assert books == {"accepted": 140, "stored": 100, "duplicate": 40, "rejected": 0, "in_flight": 0, "gap": 0}
 
@@ -120,3 +52,82 @@ def test_a_second_server_on_the_same_port_or_folder_says_so(tmp_path: Path) -> N
             timeout=30,
         )
         assert f"Another process (pid {engine.pid}) holds the event store." in direct.stdout
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from almanac.adapters.clickhouse import ClickHouseStore
+store = ClickHouseStore.embedded(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+def test_a_store_that_another_process_holds_is_waited_for_while_events_are_taken(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    server.project("shop")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "data" / "store")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "held\n"
+        server.start()
+        until(server.taking)
+        assert server.send("shop", 0, 100) == 200
+        reason = f"Another process (pid {holder.pid}) holds the event store"
+        until(lambda: reason in server.get("/health", key="")[1].get("error", {}).get("message", ""))
+        assert server.get("/health", key="")[0] == 503
+        assert server.send("shop", 50, 100) == 200
+        assert server.errors.read_text().count(reason) == 1
+        assert "Traceback" not in server.errors.read_text()
+    finally:
+        holder.communicate(timeout=20)
+    try:
+        server.wait()
+        books = server.settled("shop")
+        assert books == {"accepted": 200, "stored": 150, "duplicate": 50, "rejected": 0, "in_flight": 0, "gap": 0}
+        assert server.get("/health", key="")[0] == 200
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_clock_set_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """By two hours, while the server runs; it starts again under the wrong clock, and once more under the right one."""
+    wrong_by = tmp_path / "wrong-by"
+    wrong_by.write_text("0")
+    server = Server(tmp_path / "data", environment={"PYTHONPATH": str(Path(__file__).with_name("clock")), "TESTS_CLOCK": str(wrong_by)})
+    server.project("shop")
+
+    def loaded(count: int) -> bool:
+        return server.settled("shop")["stored"] == count
+
+    with server:
+        assert server.send("shop", 0, 100) == 200
+        until(lambda: loaded(100))
+        wrong_by.write_text("-7200")
+        until(lambda: not server.check("clock")["ok"])
+        assert "jumped by -7200 s" in server.check("clock")["detail"]
+        assert server.send("shop", 50, 100) == 200  # half of them again
+        until(lambda: loaded(150))
+        assert server.stop() == 0
+        server.start()
+        server.wait()
+        assert server.send("shop", 100, 100) == 200
+        until(lambda: loaded(200))
+        wrong_by.write_text("0")
+        assert server.send("shop", 150, 100) == 200
+        until(lambda: loaded(250))
+        assert server.stop() == 0
+        server.start()
+        server.wait()
+        assert server.send("shop", 200, 100) == 200
+        until(lambda: loaded(300))
+        books = server.settled("shop")
+        assert books == {"accepted": 500, "stored": 300, "duplicate": 200, "rejected": 0, "in_flight": 0, "gap": 0}
+        hours = server.sql("shop", "SELECT count() AS n FROM events GROUP BY toStartOfHour(time_received) ORDER BY n")
+        assert sum(row["n"] for row in hours) == 300
+        assert len(hours) > 1, "the clock did not go wrong"
+        assert server.get("/health", key="")[0] == 200

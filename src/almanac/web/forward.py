@@ -23,6 +23,11 @@ _HOP_BY_HOP: Final = frozenset(
 _CHUNK: Final = 1 << 16
 
 
+def reason_file(socket: Path) -> Path:
+    """Where the process behind the socket says why it does not listen yet."""
+    return socket.with_suffix(".reason")
+
+
 class Forward:
     """An ASGI app in front of a server on a Unix socket. HTTP/1.1, one connection a request; bodies are streamed back."""
 
@@ -42,7 +47,7 @@ class Forward:
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
         except OSError:
-            await _refuse(send, unavailable("The part that answers questions is starting; events are taken meanwhile."))
+            await _refuse(send, self._starting())
             return
         begun = False
         try:
@@ -61,6 +66,13 @@ class Forward:
             await _refuse(send, unavailable("The part that answers questions went away; ask again."))
         finally:
             writer.close()
+
+    def _starting(self) -> AlmanacError:
+        try:
+            reason = f"waits: {reason_file(self._socket).read_text().rstrip('.')}"
+        except OSError:
+            reason = "is starting"
+        return unavailable(f"The part that answers questions {reason}; events are taken meanwhile.")
 
     async def _body(self, receive: Receive) -> bytes | None:
         pieces: list[bytes] = []
