@@ -11,6 +11,7 @@ Nothing is lost and nothing is stored twice: what has a field of its own goes th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -92,7 +93,11 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     rest: Raw = EMPTY  # whatever has no home of its own
     protocol: str = "native"
     is_server: bool = False  # the sender is a server: its address and user agent say nothing about the person
+    campaign: str = ""  # JSON text {"source", "medium", "campaign", "term", "content"}: what the sender says and the address does not
 
+
+# A copy of an event takes half the time of a new one with as many values. `copy.copy` would add 90 ns.
+copied: Final[Callable[[Event], Event]] = Event.__copy__  # type: ignore[attr-defined]
 
 # The engine's type of each field of a log line, in order. Nested JSON travels as text until the insert.
 LOG_COLUMNS: Final[dict[str, str]] = {
@@ -128,6 +133,7 @@ LOG_COLUMNS: Final[dict[str, str]] = {
     "rest": "String",
     "protocol": "LowCardinality(String)",
     "is_server": "Bool",
+    "campaign": "String",
 }
 
 LINE_ENCODER: Final = msgspec.json.Encoder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -14,15 +15,18 @@ from almanac.ingest.body import depth
 from almanac.ingest.call import Call
 
 LONGEST_ID: Final = 200
+NONE: Final = Raw(b"")  # a member that is absent
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Fields = dict[str, Raw]
+NOTHING: Final[Fields] = {}
+
 _FIELDS: Final = msgspec.json.Decoder(Fields)
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
-_NOTHING: Final = Raw(b"")
-_ENCODE: Final = msgspec.json.encode
+_UTM: Final = re.compile(r"[?&]utm_(\w+)=[^&#]")
+_ENCODE: Final = msgspec.json.Encoder().encode  # half the time of `msgspec.json.encode`
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -66,7 +70,7 @@ def true_of(raw: Raw | None) -> bool:
     return text_of(raw).lower() in ("true", "1")
 
 
-def is_empty(raw: Raw) -> bool:
+def is_empty(raw: Raw | bytes) -> bool:
     """Whether it is absent, null, or an object or a list without anything in it."""
     return len(raw) < 5 and bytes(raw).translate(None, b" \t") in (b"", b"{}", b"null", b"[]", b'""')
 
@@ -116,7 +120,7 @@ def all_small(call: Call) -> bool:
     if len(call.json) <= limit:
         return True
     fields = fields_of(call.json)
-    items = items_of(call.json) if fields is None else items_of(fields.get("batch", _NOTHING))
+    items = items_of(call.json) if fields is None else items_of(fields.get("batch", NONE))
     return items is not None and all(len(raw) <= limit for raw in items)
 
 
@@ -170,7 +174,7 @@ def tolerantly(call: Call, items: Sequence[Raw], shape: Shape[S], build: Callabl
     return accepted(len(call.events) - len(call.rejected), call.rejected)
 
 
-def checked(raw: Raw, limit: int) -> bool:
+def checked(raw: Raw | bytes, limit: int) -> bool:
     """Whether it is a JSON object. Raises `UnfitError` when it nests deeper than `limit`."""
     written = bytes(raw)
     if len(written) > 2 * limit and written.count(b"{") + written.count(b"[") > limit and depth(written) > limit:
@@ -202,9 +206,17 @@ def object_of(members: Mapping[str, Raw | None]) -> Raw:
     return Raw(_ENCODE(kept)) if kept else EMPTY
 
 
-def raw_text(text: str) -> Raw:
-    """A text as raw JSON."""
-    return Raw(_ENCODE(text))
+def encoded(value: Any) -> Raw:
+    """A value as raw JSON."""
+    return Raw(_ENCODE(value))
+
+
+def campaign(values: Mapping[str, str | None], url: str) -> str:
+    """The campaign that the sender names, for `Event.campaign`, without what the address says itself; "" when nothing is left."""
+    kept = {name: value for name, value in values.items() if value}
+    for name in _UTM.findall(url) if kept else ():
+        kept.pop(name, None)
+    return _ENCODE(kept).decode() if kept else ""
 
 
 def instant(text: str) -> str:

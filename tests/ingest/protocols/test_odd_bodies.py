@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from almanac.core.errors import AlmanacError
 from almanac.ingest import body as bodies
@@ -87,6 +89,22 @@ def test_what_is_not_quite_json(written: bytes, stored: bytes, door: Any) -> Non
     assert [event.event_id for event in door.events] == ["good", "odd"]
     assert bytes(door.events[1].properties) in (b'{"v": ' + stored + b"}", b'{"v":' + stored + b"}")
     assert json.loads(bytes(door.events[0].properties)) == {"n": 1.5}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["\\ud83c", "\\uDF89", "\\ud83c\\udf89", "\\\\", "\\\\ud83c", "\\u00e4", "ud83c", '\\"', "é", "x"]), max_size=12
+    )
+)
+def test_half_surrogates_are_mended_and_nothing_else_is_touched(pieces: list[str]) -> None:
+    written = ('{"v": "' + "".join(pieces) + '"}').encode()
+    meant = json.loads(written)["v"]
+    whole = meant.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    mended = bodies.clean(written)
+    assert json.loads(mended)["v"] == whole
+    if meant == whole:
+        assert mended == written
 
 
 @pytest.mark.parametrize("levels", [65, 600, 1000, 100_000])

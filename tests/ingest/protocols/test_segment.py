@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 PYTHON = {"library": {"name": "analytics-python", "version": "2.4.0"}}
@@ -119,6 +120,46 @@ def test_a_browser_brings_its_page_and_its_address(door: Any, say: Any) -> None:
         rest={"_metadata": {"bundled": []}},
         is_server=False,
     )
+
+
+def test_a_campaign_is_what_the_address_does_not_say_itself(door: Any) -> None:
+    named = {"name": "spring", "source": "google", "medium": "", "term": None, "id": 7}
+    for campaign, url, told in (
+        (named, "https://x.example/", {"source": "google", "campaign": "spring"}),
+        (named, "https://x.example/?a=1&utm_source=bing", {"campaign": "spring"}),
+        (named, "https://x.example/?utm_source=bing&utm_campaign=may#utm", None),
+        (named, "https://x.example/?utm_source=&xutm_campaign=1", {"source": "google", "campaign": "spring"}),
+        ({"content": 5}, "", {"content": "5"}),
+        ({}, "", None),
+        ("spring", "", None),
+    ):
+        door.clear()
+        context = {**PYTHON, "page": {"url": url}, "campaign": campaign}
+        assert door.post("/v1/batch", batch(message("track", userId="u1", event="E", context=context)), key=None).status == 200
+        (stored,) = door.events
+        assert (json.loads(stored.campaign) if stored.campaign else None) == told
+        assert json.loads(bytes(stored.context))["campaign"] == campaign  # verbatim besides
+
+
+def test_messages_of_one_request_do_not_share_what_is_not_theirs(door: Any, say: Any) -> None:
+    """The second has a context of its own, the third the first's, the fourth none, the fifth a channel that makes it a server's."""
+    browser = {"library": {"name": "analytics.js"}, "page": {"url": "https://x.example/"}, "ip": "198.51.100.7", "groupId": "acme"}
+    contexts = [browser, {"app": {"name": "shop"}}, browser, None, None]
+    messages = [message("track", messageId=f"m{place}", userId="u1", event="E", context=each) for place, each in enumerate(contexts)]
+    messages[0]["properties"], messages[4]["channel"] = {"a": 1}, "server"
+    headers = {"user-agent": "Mozilla/5.0", "origin": "https://x.example"}
+    assert door.post("/v1/batch", batch(*messages), key=None, headers=headers).status == 200
+    own = event(False, kind="track", name="E", distinct_id="u1", user_id="u1", user_agent="Mozilla/5.0", ip="203.0.113.9")
+    del own["library"], own["library_version"]
+    there = {**own, "library": "analytics.js", "url": "https://x.example/", "ip": "198.51.100.7", "groups": {"group": "acme"}}
+    server = {name: value for name, value in own.items() if name not in ("ip", "user_agent")}
+    assert [say(stored) for stored in door.events] == [
+        {**there, "event_id": "m0", "properties": {"a": 1}},
+        {**own, "event_id": "m1", "context": {"app": {"name": "shop"}}},
+        {**there, "event_id": "m2"},
+        {**own, "event_id": "m3"},
+        {**server, "event_id": "m4", "is_server": True, "flags": {"channel": "server"}},
+    ]
 
 
 def test_rudderstack_keeps_traits_in_the_context(door: Any, say: Any) -> None:

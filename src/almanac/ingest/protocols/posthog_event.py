@@ -179,7 +179,7 @@ def _relate(event: Event, item: Item, p: Properties, limit: int) -> None:
         event.groups = p.groups
     event.profile = _changes(item, p, limit)
     if name == "$groupidentify" and p.group_type and p.group_key:
-        kind, key = bytes(reading.raw_text(p.group_type)), bytes(reading.raw_text(p.group_key))
+        kind, key = bytes(reading.encoded(p.group_type)), bytes(reading.encoded(p.group_key))
         changes = bytes(p.group_set) if p.group_set is not NONE and reading.checked(p.group_set, limit) else b"{}"
         event.group_profile = Raw(b'{"type":' + kind + b',"key":' + key + b',"set":' + changes + b"}")
         if not p.device_id and (_UUID.fullmatch(distinct) or distinct == f"${p.group_type}_{p.group_key}"):
@@ -217,9 +217,9 @@ def _keep(event: Event, item: Item, p: Properties, around: Envelope, unknown: Fi
         event.flags = Raw(msgspec.json.encode(flags))
     rest = dict(unknown)
     if item.offset:
-        rest["offset"] = reading.raw_text(item.offset)
+        rest["offset"] = reading.encoded(item.offset)
     if item.distinct_id and not event.distinct_id:
-        rest["distinct_id"] = reading.raw_text(item.distinct_id)
+        rest["distinct_id"] = reading.encoded(item.distinct_id)
     if rest:
         event.rest = Raw(msgspec.json.encode(rest))
     return event

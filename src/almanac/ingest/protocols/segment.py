@@ -16,10 +16,9 @@ from almanac.ingest import messages as reading
 from almanac.ingest.answers import Answer, as_json
 from almanac.ingest.call import Call, Protocol, Route, always_ok
 from almanac.ingest.messages import Fields
-from almanac.ingest.protocols.segment_message import MESSAGE, Batch, Message, build
+from almanac.ingest.protocols.segment_message import MESSAGE, Batch, Builder, Message
 
 _BATCH: Final = msgspec.json.Decoder(Batch)
-_NOTHING: Final[Fields] = {}
 _LONG: Final = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias"}
 
 
@@ -32,8 +31,7 @@ def take_batch(call: Call) -> Answer:
     if not reading.all_small(call):
         return _take_odd(call, "")
     _admit(call, batch.write_key)
-    sent = reading.instant(batch.sent_at or "")
-    return reading.strictly(call, batch.batch, lambda index, message: build(call, index, message, sent, _NOTHING))
+    return reading.strictly(call, batch.batch, Builder(call, reading.instant(batch.sent_at or "")))
 
 
 def take_one(call: Call) -> Answer:
@@ -48,7 +46,7 @@ def take_one(call: Call) -> Answer:
         return _take_odd(call, type_)
     _admit(call, message.write_key)
     message.type = type_
-    return reading.strictly(call, [message], lambda index, message: build(call, index, message, "", _NOTHING))
+    return reading.strictly(call, [message], Builder(call, ""))
 
 
 def browser_settings(call: Call) -> Answer:
@@ -74,11 +72,11 @@ def _take_odd(call: Call, type_: str) -> Answer:
     """The same for bodies in any other form. `type_`: the type that the path says, or ""."""
     around, items = reading.envelope(call)
     _admit(call, reading.text_of(around.get("writeKey")))
-    sent = reading.instant(reading.text_of(around.get("sentAt")))
+    build = Builder(call, reading.instant(reading.text_of(around.get("sentAt"))))
 
     def one(index: int, message: Message, unknown: Fields) -> Event:
         message.type = type_ or message.type
-        return build(call, index, message, sent, unknown)
+        return build(index, message, unknown)
 
     return reading.tolerantly(call, items, MESSAGE, one)
 
