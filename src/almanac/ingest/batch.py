@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
@@ -20,6 +21,7 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql, all_of
 from almanac.ingest.agents import Places, agent_of
 from almanac.ingest.channels import channel
+from almanac.ingest.import_books import note
 from almanac.ingest.seen import Seen
 from almanac.ingest.statements import statement
 
@@ -108,6 +110,7 @@ class Batch:
             self.received_us = (int(first), int(last))
             found = [name for name, count in zip(("dead_letters", "edges", "profiles"), rare, strict=True) if count]
             _side_by_side([partial(self._insert, name) for name in ("message_ids", "names", "hours", *found)])
+            note(self._store, self.number, self._segments, self._fresh)
             self._account()
         finally:
             self._empty()
@@ -145,14 +148,17 @@ class Batch:
             log.warning("a batch has lines that cannot be read; they become dead letters", error=str(error.__cause__)[:300])
             self._empty()
             mended = self._mend()
-            self._store.execute(statement("load.sql", "stage", source=self._store.load_source([mended])))
-            mended.unlink()
+            self._store.execute(
+                statement("load.sql", "stage", source=self._store.load_source([mended / path.name for path in self._paths]))
+            )
+            shutil.rmtree(mended)
 
     def _mend(self) -> Path:
-        """A copy of the batch in which each line that is no event is a dead letter."""
-        mended = self._folder / f"mended-{self.number}.log"
-        with mended.open("wb") as out:
-            for segment in self._segments:
+        """A folder of copies of the segments, under their names, in which each line that is no event is a dead letter."""
+        mended = self._folder / f"mended-{self.number}"
+        mended.mkdir(exist_ok=True)
+        for segment in self._segments:
+            with (mended / segment.path.name).open("wb") as out:
                 # The hour for which the log counted what it could not read.
                 hour = next((tally.hour for tally in segment.tallies if tally.project == ""), int(segment.path.stat().st_mtime))
                 with segment.path.open("rb") as lines:

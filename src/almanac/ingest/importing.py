@@ -24,6 +24,7 @@ from almanac.core.ports import EventLogWriter
 from almanac.core.settings import Settings
 from almanac.ingest import file_formats as formats
 from almanac.ingest.file_formats import Container, Cursor, Record
+from almanac.ingest.import_books import PREFIX
 from almanac.ingest.import_shapes import NATIVE, SHAPES, Decoder, Refused, Shape, id_of, message_text, readable, shape_of
 from almanac.ingest.messages import text_of
 
@@ -318,7 +319,7 @@ def writer_name(settings: Settings) -> Iterator[str]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
-            yield f"import-{number}"
+            yield f"{PREFIX}{number}"
             return
     raise conflict(f"{_MOST_AT_ONCE} imports are running.", way_out="Wait for one of them to end.")
 

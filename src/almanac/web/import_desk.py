@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from almanac.core.errors import AlmanacError, Code
 from almanac.core.ports import EventLogWriter
@@ -38,39 +39,35 @@ class ImportDesk:
     def run(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """Imports the files and waits until every event is stored, known as a duplicate or rejected."""
         project = jobs[0].project
-        before = self._totals(project)
-        found = asyncio.run(self._import(jobs))
-        accepted = sum(progress.accepted - progress.accepted_before for progress in found)
-        after = self._wait(project, before, accepted)
-        outcome = {name: after[name] - before[name] for name in ("stored", "duplicate", "rejected")}
+        with writer_name(self._settings) as writer:
+            since = time.time_ns() // 1000
+            found = asyncio.run(self._import(jobs, writer))
+            accepted = sum(progress.accepted - progress.accepted_before for progress in found)
+            outcome = self._wait(f"/api/v1/projects/{quote(project, safe='')}/imports/{writer}", since, accepted)
         return {"project": project, "accepted": accepted, **outcome, "files": [asdict(progress) for progress in found]}
 
-    def _totals(self, project: str) -> dict[str, int]:
-        rows = self._api.ledger(project)
-        return {name: sum(row[name] for row in rows) for name in ("accepted", "stored", "duplicate", "rejected", "in_flight")}
-
-    def _wait(self, project: str, before: Mapping[str, int], accepted: int) -> dict[str, int]:
+    def _wait(self, path: str, since: int, accepted: int) -> dict[str, int]:
         told = ""
+        now: dict[str, int] = {}
         while True:
             try:
-                now = self._totals(project)
+                now = self._api.call("GET", path, query={"since": since})
             except AlmanacError as error:
                 if error.code is not Code.UNAVAILABLE:
                     raise
-                now = dict(before)
                 if error.message != told:
                     told = error.message
                     say(f"The events are safe in the log; waiting for the server. {error.message}")
-            if sum(now[name] - before[name] for name in ("stored", "duplicate", "rejected")) >= accepted:
+            if now and sum(now.values()) >= accepted:
                 return now
             if (cause := self._stuck()) and cause != told:
                 told = cause
                 say(f"The events are safe in the log, but loading them fails: {cause}")
             time.sleep(0.1)
 
-    async def _import(self, jobs: Sequence[Job]) -> list[Progress]:
+    async def _import(self, jobs: Sequence[Job], name: str) -> list[Progress]:
         found: list[Progress] = []
-        with _progress_bar() as show, writer_name(self._settings) as name:
+        with _progress_bar() as show:
             writer = self._open_log(self._settings, name)
             try:
                 for job in jobs:

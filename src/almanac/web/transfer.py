@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from fastapi import Path as PathPart
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from almanac.core.errors import invalid
-from almanac.ingest import exporting
+from almanac.ingest import exporting, import_books
 from almanac.watch import backup
 from almanac.web.auth import Caller
 from almanac.web.errors import Json, responses
@@ -59,6 +60,33 @@ def export(
         media_type=exporting.MEDIA_TYPES[format_],
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+class ImportOutcome(Form):
+    """What became of the events of an import so far."""
+
+    stored: int = Field(description="Events that are stored.")
+    duplicate: int = Field(description="Events that were there already.")
+    rejected: int = Field(description="Events that became dead letters.")
+
+
+@router.get(
+    "/projects/{project}/imports/{writer}",
+    response_model=ImportOutcome,
+    responses=responses(401, 403, 404),
+    summary="What became of an import (server's admin)",
+    tags=["data"],
+)
+def import_outcome(
+    project: ProjectName,
+    caller: Caller,
+    writer: Annotated[str, PathPart(pattern="^import-[0-9]{1,3}$", description="The name under which it writes the log.")],
+    since: Annotated[int, Query(ge=0, le=1 << 53, description="When it began, in microseconds since 1970.")],
+) -> Response:
+    """Of its own events only, whatever else was sent meanwhile. What waits in the log is not counted yet."""
+    caller.rule()
+    caller.enter(project, "read")
+    return Json(import_books.outcome(caller.rooms.store, writer, since))
 
 
 @router.post(
