@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from almanac.ingest.identity import Identity
     from almanac.ingest.ledger import Ledger
     from almanac.ingest.load import Loader
+    from almanac.ingest.removal import Removal
     from almanac.web.rooms import Rooms
 
 VERSION = version("almanac")
@@ -97,6 +98,7 @@ class Local:
     ledger: Ledger
     identity: Identity
     dead_letters: DeadLetters
+    removal: Removal
     engine: Engine
 
     def log_writer(self, name: str) -> FileLogWriter:
@@ -107,6 +109,7 @@ class Local:
 @contextmanager
 def open_local(settings: Settings) -> Iterator[Local]:
     """Opens all rooms. Raises `conflict` when a server runs on this data folder."""
+    from almanac.adapters import schema
     from almanac.adapters.cache_memory import MemoryCache
     from almanac.engine import Engine
     from almanac.ingest.agents import open_places
@@ -114,6 +117,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
     from almanac.ingest.identity import Identity
     from almanac.ingest.ledger import Ledger
     from almanac.ingest.load import Loader
+    from almanac.ingest.removal import Removal
     from almanac.ingest.replay import decode
 
     places = open_places(settings.geo_file)
@@ -124,7 +128,10 @@ def open_local(settings: Settings) -> Iterator[Local]:
         stack.callback(store.close)
         reader = FileLogReader(settings.log_folder)
         identity = Identity(store)
-        loader = Loader(reader, store, settings, places=places, after=identity.touched, retention=lambda: _retention(catalog))
+        removal = Removal(store, catalog, schema.TENANT_TABLES, forget=identity.forget)
+        loader = Loader(
+            reader, store, settings, places=places, after=identity.touched, retention=lambda: _retention(catalog), removal=removal
+        )
         engine = Engine(
             store,
             catalog,
@@ -136,7 +143,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
             version=VERSION,
         )
         letters = DeadLetters(store, partial(decode, settings), _Appender(settings))
-        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, engine)
+        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine)
 
 
 def rooms_of(local: Local) -> Rooms:
@@ -150,6 +157,7 @@ def rooms_of(local: Local) -> Rooms:
         ledger=local.ledger,
         dead_letters=local.dead_letters,
         identity=local.identity,
+        removal=local.removal,
         loader=local.loader,
         log=local.reader,
         collectors=partial(_told, local.settings),
@@ -373,7 +381,8 @@ def _announce(settings: Settings, admin_key: str) -> None:
 
 
 def demo(settings: Settings, *, events: int, pack: str = "shop") -> int:
-    """Serves, with a made-up life in a project of the pack's name. A second run on the same folder only serves."""
+    """Serves, with a made-up life in a project of the pack's name that goes on while it serves. A second run on the same folder sends
+    no past again."""
     catalog = open_catalog(settings)
     try:
         if not _demo_file(settings).is_file():
@@ -390,8 +399,10 @@ def _demo_file(settings: Settings) -> Path:
 
 
 def fill_demo(settings: Settings) -> None:
-    """Waits for the server, sends what was not sent yet, and says where to look."""
+    """Waits for the server, sends what was not sent yet, says where to look, and goes on with a trickle."""
+    from almanac.core.errors import AlmanacError
     from almanac.watch.demo import commands, progress_bar, run_demo, start_page
+    from almanac.watch.trickle import trickle
 
     file = _demo_file(settings)
     told: dict[str, Any] = json.loads(file.read_text())
@@ -399,15 +410,17 @@ def fill_demo(settings: Settings) -> None:
         time.sleep(0.05)
     url = str(json.loads(settings.serve_file.read_text())["url"])
     if "sent" not in told:
+        now = _now()
         with progress_bar() as progress:
-            told["sent"] = run_demo(url, told["write"], told["read"], told["pack"], told["events"], progress, now=_now())
+            told["sent"] = run_demo(url, told["write"], told["read"], told["pack"], told["events"], progress, now=now)
         catalog = open_catalog(settings)
         project = catalog.project(told["project"])
         catalog.update_project(replace(project, settings={**project.settings, "start_page": start_page(told["pack"])}))
         catalog.close()
+        told["since"] = now.isoformat()
         file.write_text(json.dumps(told))
     sent = told["sent"]
-    print(f"\n{sent['stored']:,} events of a made-up {told['pack']} can be asked about.\n")
+    print(f"\n{sent['stored']:,} events of a made-up {told['pack']} can be asked about, and some more come every second.\n")
     print(f"  {url}/#key={told['read']}&project={told['project']}\n\nThree things to try in another terminal:\n")
     program = Path(sys.executable).with_name("almanac")
     data = "" if settings.data == Settings.data else str(settings.data)
@@ -415,6 +428,22 @@ def fill_demo(settings: Settings) -> None:
     for line in commands(url, told["project"], told["read"], pack=told["pack"], program=shown, data=data):
         print(f"  {line}\n")
     print("Ctrl-C stops it.", flush=True)
+    since = datetime.fromisoformat(told.setdefault("since", _now().isoformat()))
+    try:
+        trickle(url, told["write"], told["pack"], since=since, turns=_turns(file, told), stop=threading.Event())
+    except AlmanacError as error:
+        print(f"almanac: the demo sends no further events: {error.message} {error.way_out}", file=sys.stderr, flush=True)
+
+
+def _turns(file: Path, told: dict[str, Any]) -> Iterator[int]:
+    """Numbers that never come again: each is kept before it is used."""
+    while True:
+        told["turn"] = told.get("turn", 0) + 1
+        fresh = file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(told))
+        fresh.replace(file)
+        yield told["turn"]
 
 
 def main(arguments: Sequence[str]) -> None:

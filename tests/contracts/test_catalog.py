@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from almanac.adapters.catalog_database import MIGRATIONS, Database
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.core.errors import AlmanacError, Code
 from almanac.core.ports import Catalog, Project
@@ -126,16 +130,117 @@ def test_a_project_is_changed(catalog: Catalog) -> None:
 
 def test_further_keys_work_and_are_listed_without_their_secrets(catalog: Catalog) -> None:
     catalog.create_project("Shop")
-    secret = catalog.create_key("Shop", "read")
-    found = catalog.find_key(secret)
-    assert found
-    assert (found.role, found.project, found.prefix) == ("read", "shop", secret[:8])
-    assert catalog.create_key("shop", "write", secret="abc") == "abc"
-    short = catalog.find_key("abc")
-    assert short
-    assert short.prefix == "a"
-    assert len(catalog.keys("shop")) == 5
-    assert all(len(key.prefix) <= 8 for key in catalog.keys("shop"))
+    made, secret = catalog.create_key("Shop", "read", name=" iOS app ✓ ")
+    assert (made.role, made.project, made.name, made.created_at, made.revoked_at) == ("read", "shop", "iOS app ✓", NOW, None)
+    assert (made.prefix, made.last_four) == (secret[:8], secret[-4:])
+    assert catalog.find_key(secret) == made
+    assert made in catalog.keys("shop")
+    for short, shown in (("abc", ("", "")), ("abcdefgh", ("ab", "h")), ("0123456789abcdef", ("0123", "ef"))):
+        key, told = catalog.create_key("shop", "write", secret=short)
+        assert (told, (key.prefix, key.last_four)) == (short, shown), "of a short key not so much that the rest could be guessed"
+        assert catalog.find_key(short) == key
+    keys = catalog.keys("shop")
+    assert len({key.id for key in keys} - {""}) == len(keys) == 7
+    for name in ("x" * 101, "two\nlines", "a\0b", "\ud800"):
+        assert refused(Code.INVALID, catalog.create_key, "shop", "read", name=name).place == "name"
+
+
+def test_a_revoked_key_is_refused_and_says_so_while_the_others_go_on(catalog: Catalog) -> None:
+    catalog.create_project("Shop")
+    made, secret = catalog.create_key("shop", "write", name="old app")
+    _, other = catalog.create_key("shop", "write", name="other app")
+    revoked = catalog.revoke_key("shop", made.id)
+    assert revoked == replace(made, revoked_at=NOW)
+    said = refused(Code.DENIED, catalog.find_key, secret)
+    assert (said.status, said.message) == (401, f"The key {secret[:8]}…{secret[-4:]} (old app) was revoked on 2026-01-31 12:00 UTC.")
+    assert secret not in str(said)
+    assert catalog.find_key(other)
+    assert catalog.revoke_key("shop", made.id, after=3600) == revoked, "it does not come back"
+    assert [key.revoked_at for key in catalog.keys("shop") if key.id == made.id] == [NOW]
+    refused(Code.CONFLICT, catalog.create_key, "shop", "write", secret=secret)
+
+
+def test_a_key_works_until_its_time_of_grace_is_over(address: str) -> None:
+    now = NOW
+    catalog = SqlCatalog(address, clock=lambda: int(now.timestamp()) * 1_000_000)
+    catalog.create_project("Shop")
+    made, secret = catalog.create_key("shop", "write", name="app")
+    fresh, new_secret = catalog.rotate_key("shop", made.id, after=3600)
+    assert (fresh.role, fresh.name, fresh.revoked_at) == ("write", "app", None)
+    assert fresh.id != made.id
+    for moment, works in ((0, True), (3599, True), (3600, False), (90_000, False)):
+        now = NOW + timedelta(seconds=moment)
+        assert catalog.find_key(new_secret) == fresh
+        if works:
+            assert catalog.find_key(secret) == replace(made, revoked_at=NOW + timedelta(hours=1))
+        else:
+            refused(Code.DENIED, catalog.find_key, secret)
+    refused(Code.CONFLICT, catalog.rotate_key, "shop", made.id)
+    catalog.close()
+
+
+def test_keys_of_other_projects_and_of_the_server_are_out_of_reach(catalog: Catalog) -> None:
+    catalog.create_project("Shop")
+    catalog.create_project("Club")
+    catalog.ensure_admin("the-server-admin-key")
+    elsewhere = [*catalog.keys("club"), *catalog.keys("")]
+    for key in elsewhere:
+        for attempt in (catalog.revoke_key, catalog.rotate_key):
+            for id_ in (key.id, "", "none", "a\0b", "\ud800"):
+                assert refused(Code.NOT_FOUND, attempt, "shop", id_).place == "key"
+    assert [*catalog.keys("club"), *catalog.keys("")] == elsewhere
+
+
+def test_a_deleted_project_leaves_nothing_but_its_id(catalog: Catalog) -> None:
+    _, secrets = catalog.create_project("Shop", write_key="my-write-key")
+    club, club_keys = catalog.create_project("Club")
+    for project in ("shop", "club", ""):
+        catalog.put("question", project, "Sales", {"a": 1})
+    assert catalog.deleted_projects() == frozenset()
+    catalog.delete_project("shop")
+    assert catalog.projects() == [club]
+    refused(Code.NOT_FOUND, catalog.project, "Shop")
+    refused(Code.NOT_FOUND, catalog.delete_project, "shop")
+    refused(Code.NOT_FOUND, catalog.delete_project, "")
+    assert [catalog.find_key(secret) for secret in secrets.values()] == [None, None, None]
+    assert catalog.keys("shop") == []
+    assert [catalog.get("question", project, "Sales") for project in ("shop", "club", "")] == [None, {"a": 1}, {"a": 1}]
+    assert all(catalog.find_key(secret) for secret in club_keys.values())
+
+    assert catalog.deleted_projects() == catalog.deleted_projects(emptied=False) == {"shop"}
+    assert catalog.deleted_projects(emptied=True) == frozenset()
+    for _ in range(2):
+        catalog.emptied("shop")
+    assert catalog.deleted_projects() == catalog.deleted_projects(emptied=True) == {"shop"}
+    assert catalog.deleted_projects(emptied=False) == frozenset()
+
+    again, _ = catalog.create_project("Shop", write_key="my-write-key")
+    assert (again.id, catalog.project("shop")) == ("shop-2", again), "the name is free again, the id never"
+
+
+def test_keys_of_a_catalog_from_before_they_had_names(address: str) -> None:
+    """The first schema, with rows in it, is brought up to date by being opened."""
+    engine = Database(address)._connected()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    digest = hashlib.sha256(b"an-old-key").hexdigest()
+    with engine.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(sa.text("INSERT INTO projects VALUES ('shop', 'Shop', 'shop', 'UTC', 'monday', 0, 0, '{}', 0)"))
+        for place, hash_ in enumerate((digest, "another")):
+            row = {"hash": hash_, "given": False, "us": place}
+            connection.execute(sa.text("INSERT INTO keys VALUES (:hash, 'shop', 'write', 'an-old-k', :given, :us)"), row)
+    engine.dispose()
+    catalog = SqlCatalog(address)
+    old = catalog.find_key("an-old-key")
+    assert old
+    assert (old.project, old.prefix, old.last_four, old.name, old.revoked_at) == ("shop", "an-old-k", "", "", None)
+    assert len({key.id for key in catalog.keys("shop")} - {""}) == 2
+    catalog.revoke_key("shop", old.id)
+    refused(Code.DENIED, catalog.find_key, "an-old-key")
+    catalog.close()
 
 
 def test_the_servers_admin_key_is_told_once(catalog: Catalog) -> None:
@@ -162,7 +267,7 @@ def test_a_given_admin_key_replaces_the_one_given_before(catalog: Catalog) -> No
 def test_no_secret_is_kept(address: str, tmp_path: Path) -> None:
     catalog = SqlCatalog(address)
     _, secrets = catalog.create_project("Shop", write_key="a-write-key-of-mine")
-    everything = [*secrets.values(), catalog.ensure_admin(), catalog.create_key("shop", "read")]
+    everything = [*secrets.values(), catalog.ensure_admin(), catalog.create_key("shop", "read")[1]]
     catalog.close()
     dump = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     if address.startswith("postgresql"):
@@ -200,7 +305,7 @@ def test_threads_share_one_catalog(catalog: Catalog) -> None:
 
     def work(number: int) -> str:
         catalog.put("progress", "shop", f"file-{number % 5}", {"rows": number})
-        return catalog.create_project(f"p {number % 20}.{number}")[0].id if number % 2 else catalog.create_key("shop", "read")
+        return catalog.create_project(f"p {number % 20}.{number}")[0].id if number % 2 else catalog.create_key("shop", "read")[1]
 
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(work, range(80)))

@@ -19,6 +19,7 @@ from almanac.adapters.cache_memory import MemoryCache
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.adapters.clickhouse import ClickHouseStore
 from almanac.adapters.log_file import FileLogReader, FileLogWriter
+from almanac.adapters.schema import TENANT_TABLES
 from almanac.core.event import DeadLetter, Event, Merge, Raw, dead_letter
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
@@ -27,6 +28,7 @@ from almanac.ingest.dead_letters import DeadLetters
 from almanac.ingest.identity import Identity
 from almanac.ingest.ledger import Ledger
 from almanac.ingest.load import Loader
+from almanac.ingest.removal import Removal
 from almanac.web.rest import create_app
 from almanac.web.rooms import Rooms
 
@@ -66,7 +68,8 @@ class House:
         self.server_key = self.catalog.ensure_admin("server-admin-key-of-the-tests")
         reader = FileLogReader(settings.log_folder)
         identity = Identity(store)
-        self.loader = Loader(reader, store, settings, after=identity.touched)
+        removal = Removal(store, self.catalog, TENANT_TABLES, forget=identity.forget, pause=lambda seconds: None)
+        self.loader = Loader(reader, store, settings, after=identity.touched, removal=removal)
         engine = Engine(
             store,
             self.catalog,
@@ -84,6 +87,7 @@ class House:
             ledger=Ledger(store, reader),
             dead_letters=DeadLetters(store, self._decode, self._append),
             identity=identity,
+            removal=removal,
             loader=ByHand(self.loader),
             log=reader,
             collectors=lambda: [_collector(0), _collector(1)],

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,44 @@ def test_projects_are_listed_and_changed(alone: Terminal) -> None:
     changed = alone.json("project", "set", "Shop", "--retention-days", "400", "--quota", "1000")
     assert (changed["retention_days"], changed["quota"], changed["zone"]) == (400, 1000, "UTC")
     assert [project["id"] for project in alone.json("project", "list")] == ["shop"]
-    assert sorted(key["role"] for key in alone.json("key", "list", "shop")) == ["admin", "read", "write"]
-    assert alone.json("key", "list", "shop", "--add", "read")["key"].startswith("rk_")
+
+
+def test_keys_are_made_changed_and_revoked(alone: Terminal) -> None:
+    assert sorted(key["role"] for key in alone.json("key", "list")) == ["admin", "read", "write"]
+    done = alone.run("key", "create", "--role", "read", "--name", "notebook")
+    secret = done.stdout.strip()
+    assert secret.startswith("rk_")
+    assert secret not in done.stderr
+    (made,) = [key for key in alone.json("key", "list", "--project", "shop") if key["name"] == "notebook"]
+    assert done.stderr == f"This is the only moment when the key can be read. Its id is {made['id']}.\n"
+    assert (made["prefix"], made["last_four"], made["revoked_at"]) == (secret[:8], secret[-4:], None)
+    new = alone.json("key", "rotate", made["id"], "--grace", "2")
+    assert (new["name"], new["role"]) == ("notebook", "read")
+    table = alone.run("key", "list").stdout
+    assert f"{secret[:8]}…{secret[-4:]}" in table
+    assert new["key"] not in table
+    assert f"The key {secret[:8]}…{secret[-4:]} is refused from 20" in alone.run("key", "revoke", made["id"]).stdout
+    told = alone.run("doctor", "--key", secret, "--json")
+    assert next(check["finding"] for check in json.loads(told.stdout)["checks"] if check["name"] == "key").startswith(
+        f"The key {secret[:8]}…{secret[-4:]} (notebook) was revoked on"
+    )
+    assert "The project has no key 'nothing'" in alone.refused("key", "revoke", "nothing")
+
+
+def test_a_project_is_deleted_by_its_name(alone: Terminal) -> None:
+    made = alone.json("project", "create", "Short life")
+    (alone.folder / "few.ndjson").write_text(EVENTS)
+    alone.json("import", "few.ndjson", "--project", made["id"])
+    assert "There are several projects" in alone.refused("key", "list")
+    assert "no project 'Shortlife'" in alone.refused("project", "delete", "Shortlife", "--yes")
+    wrong = alone.run("project", "delete", "Short life", text="Shop\n")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "This is not the project's name; nothing was deleted." in wrong.stderr
+    assert alone.run("project", "delete", "Short life").returncode == 1  # nobody there to answer
+    done = alone.run("project", "delete", "Short life", text="Short life\n")
+    assert (done.returncode, done.stdout) == (0, "short-life is deleted, with 3 events.\n")
+    assert [project["id"] for project in alone.json("project", "list")] == ["shop"]
+    assert {row["project"] for row in alone.json("ledger")} == {"shop"}
 
 
 def test_the_same_file_again_adds_nothing(alone: Terminal) -> None:
@@ -207,6 +245,48 @@ def test_beside_a_server_everything_goes_through_it(served: Terminal) -> None:
     assert served.run("export").stdout.count("\n") == 3
     assert all(row["gap"] == 0 for row in served.json("ledger"))
     assert {check["name"]: check["ok"] for check in served.json("doctor")["checks"]}["server"]
+
+
+def send(served: Terminal, key: str) -> int:
+    url = json.loads((served.data / "serve.json").read_text())["url"]
+    body = json.dumps({"event": "Ping", "user_id": "u1"}).encode()
+    request = urllib.request.Request(f"{url}/api/v1/events", body, {"authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def soon(status: int, served: Terminal, key: str) -> None:
+    """Within some seconds, senders with this key get this status."""
+    deadline = time.monotonic() + 6
+    while (got := send(served, key)) != status:
+        assert time.monotonic() < deadline, got
+        time.sleep(0.1)
+
+
+def test_keys_and_a_project_end_while_the_collector_runs(served: Terminal) -> None:
+    made = served.json("project", "create", "Short life")
+    extra = served.json("key", "create", "--role", "write", "--name", "old app", "--project", made["id"])
+    new = served.json("key", "rotate", extra["id"], "--project", made["id"], "--grace", "1")
+    for key in (made["write_key"], extra["key"], new["key"]):
+        assert send(served, key) == 200
+    served.json("key", "revoke", extra["id"], "--project", made["id"])
+    soon(401, served, extra["key"])
+    for key in (made["write_key"], new["key"]):
+        assert send(served, key) == 200
+
+    ended = served.json("project", "delete", "Short life", "--yes")
+    assert ended["id"] == "short-life"
+    for key in (made["write_key"], new["key"]):
+        assert send(served, key) == 401, "they stopped before anything was deleted"
+    assert [project["id"] for project in served.json("project", "list")] == ["shop"]
+    time.sleep(1)  # what was in the log is loaded
+    assert "short-life" not in {row["project"] for row in served.json("ledger")}
+    health = json.loads(urllib.request.urlopen(f"{json.loads((served.data / 'serve.json').read_text())['url']}/health").read())
+    assert health["status"] == "green"
 
 
 def test_a_backup_made_while_it_runs_is_restored_into_a_new_folder(served: Terminal) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+
+from almanac.adapters.schema import TENANT_TABLES
+from almanac.core.sql import Sql
 
 if TYPE_CHECKING:
     from tests.faces.conftest import House, Keys
@@ -22,8 +26,11 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("GET", "/api/v1/projects/{project}/export", None, "read"),
     ("GET", "/api/v1/projects/{project}", None, "read"),
     ("PATCH", "/api/v1/projects/{project}", {}, "admin"),
+    ("DELETE", "/api/v1/projects/{project}", {"name": "not its name"}, "admin"),
     ("GET", "/api/v1/projects/{project}/keys", None, "admin"),
     ("POST", "/api/v1/projects/{project}/keys", {"role": "read"}, "admin"),
+    ("POST", "/api/v1/projects/{project}/keys/{key}/revoke", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/keys/{key}/rotate", {"grace_hours": 1}, "admin"),
     ("GET", "/api/v1/projects/{project}/dead-letters", None, "admin"),
     ("POST", "/api/v1/projects/{project}/dead-letters/replay", {}, "admin"),
     ("POST", "/api/v1/projects/{project}/dead-letters/discard", {"ids": ["none"]}, "admin"),
@@ -61,7 +68,7 @@ def knock(house: House, method: str, path: str, body: Any, key: str | None) -> t
 
 
 def path_of(door: str, project: str) -> str:
-    return door.format(project=quote(project, safe=""), distinct_id="us", edge="no-such-edge")
+    return door.format(project=quote(project, safe=""), distinct_id="us", edge="no-such-edge", key="no-such-key")
 
 
 def test_the_list_of_doors_is_whole(house: House) -> None:
@@ -84,8 +91,9 @@ def test_keys_and_roles(house: House, ours: Keys, theirs: Keys, method: str, doo
     for key in (ours.write, ours.read, ours.admin):
         status, text = knock(house, method, path, body, key)
         if key in allowed[needs]:
-            # A dead letter or a merge that isn't there: entered, and found nothing.
-            assert status in (200, 201) or (status == 404 and "project" not in text), text
+            # A key, a dead letter or a merge that isn't there: entered, and found nothing. No project goes by a wrong name.
+            found_nothing = status == 404 and "There is no project" not in text
+            assert status in (200, 201) or found_nothing or (method, status) == ("DELETE", 400), text
         else:
             assert status == 403, text
     assert knock(house, method, path, body, house.server_key)[0] in (200, 201, 400, 404)
@@ -142,7 +150,12 @@ def attempts(theirs: Keys) -> list[tuple[str, str, Any]]:
         ("POST", f"{own}/ask", {**inside, "timezone": f"../../{other}"}),
         ("PATCH", own, {"id": other}),
         ("PATCH", own, {"name": other}),
+        ("DELETE", own, {"name": other}),
+        ("DELETE", own, {"name": theirs.name}),
         ("POST", f"{own}/keys", {"role": "admin", "project": other}),
+        ("POST", f"{own}/keys/{{key}}/revoke", None),
+        ("POST", f"{own}/keys/{{key}}/rotate", {"grace_hours": 1}),
+        ("POST", f"{own}/keys/..%2f..%2f{other}%2fkeys%2f{{key}}/revoke", None),
         ("POST", f"{own}/keys", {"role": "server"}),
         ("POST", f"{own}/dead-letters/replay", {"ids": ["{letter}"]}),
         ("POST", f"{own}/dead-letters/discard", {"ids": ["{letter}"]}),
@@ -156,6 +169,7 @@ def test_attempts_on_another_project(house: House, ours: Keys, theirs: Keys) -> 
     base = f"/api/v1/projects/{theirs.project}"
     letter = house.client.get(f"{base}/dead-letters", headers=server).json()[0]["id"]
     edge = house.client.get(f"{base}/people/{SECRET}", headers=server).json()["edges"][0]["edge"]
+    key_id = house.client.get(f"{base}/keys", headers=server).json()[0]["id"]
 
     def state() -> list[str]:
         paths = ("", "/keys", "/dead-letters", f"/people/{SECRET}", "/events", "/event-names")
@@ -163,7 +177,7 @@ def test_attempts_on_another_project(house: House, ours: Keys, theirs: Keys) -> 
 
     before = state()
     for method, path, body in attempts(theirs):
-        reached = path.replace("{own}", ours.project).replace("{edge}", edge)
+        reached = path.replace("{own}", ours.project).replace("{edge}", edge).replace("{key}", key_id)
         if body and "ids" in body:
             body = {"ids": [letter]}
         for key in (ours.read, ours.admin):
@@ -196,6 +210,86 @@ def test_what_needs_no_key_names_no_project(house: House, ours: Keys, theirs: Ke
 
 
 def test_lists_of_keys_hold_no_secrets(house: House, ours: Keys) -> None:
-    text = house.client.get(f"/api/v1/projects/{ours.project}/keys", headers={"Authorization": f"Bearer {ours.admin}"}).text
+    answer = house.client.get(f"/api/v1/projects/{ours.project}/keys", headers=bearer(ours.admin))
     for secret in (ours.write, ours.read, ours.admin):
-        assert secret not in text
+        assert secret not in answer.text
+        assert (secret[:8], secret[-4:]) in [(key["prefix"], key["last_four"]) for key in answer.json()]
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_the_life_of_a_key(house: House) -> None:
+    keys = house.project("Keys live here")
+    path, admin = f"/api/v1/projects/{keys.project}", bearer(keys.admin)
+    made = house.client.post(f"{path}/keys", json={"role": "read", "name": "notebook"}, headers=admin).json()
+    assert (made["name"], made["role"], made["revoked_at"]) == ("notebook", "read", None)
+    listed = house.client.get(f"{path}/keys", headers=admin).json()
+    assert {name: value for name, value in made.items() if name != "key"} in listed
+
+    rotated = house.client.post(f"{path}/keys/{made['id']}/rotate", json={"grace_hours": 24}, headers=admin)
+    assert rotated.status_code == 201
+    new = rotated.json()
+    assert (new["name"], new["role"]) == ("notebook", "read")
+    for secret in (made["key"], new["key"]):  # both work while the time of grace lasts
+        assert knock(house, "GET", path, None, secret)[0] == 200
+
+    revoked = house.client.post(f"{path}/keys/{made['id']}/revoke", headers=admin).json()
+    assert revoked["revoked_at"] <= datetime.now(UTC).isoformat()
+    status, text = knock(house, "GET", path, None, made["key"])
+    assert status == 401
+    assert f"The key {made['prefix']}…{made['last_four']} (notebook) was revoked on" in text
+    assert knock(house, "GET", path, None, new["key"])[0] == 200
+    assert knock(house, "POST", f"{path}/keys/{made['id']}/rotate", None, keys.admin)[0] == 409
+    assert [key["id"] for key in house.client.get(f"{path}/keys", headers=admin).json() if key["revoked_at"]] == [made["id"]]
+
+
+def rows_left(house: House, project: str) -> dict[str, int]:
+    counts = {}
+    for table in TENANT_TABLES:
+        statement = Sql(f"SELECT count() FROM {table} WHERE project = {{project:String}}", {"project": project})
+        counts[table] = int(house.rooms.store.query(statement).rows[0][0])
+    return counts
+
+
+def test_a_deleted_project_is_gone_from_everywhere_and_the_others_stay(house: House) -> None:
+    keys, other = house.project("Short life"), house.project("Long life")
+    path, server = f"/api/v1/projects/{keys.project}", bearer(house.server_key)
+    for project in (keys.project, other.project):
+        house.send(
+            project, {"event": "order", "distinct_id": "anna", "anonymous_id": "a", "properties": {"n": 1}, "profile": {"set": {"x": 1}}}
+        )
+        house.spoil(project, "{}")
+        edge = house.client.get(f"/api/v1/projects/{project}/people/anna", headers=server).json()["edges"][0]["edge"]
+        for deed in ("undo", "redo"):
+            house.client.post(f"/api/v1/projects/{project}/merges/{edge}/{deed}", headers=server)
+        house.client.post(f"/api/v1/projects/{project}/ask", json={"kind": "trend", "series": ["order"], "last": "7 days"}, headers=server)
+    before = rows_left(house, other.project)
+    assert 0 not in before.values(), before
+    assert 0 not in rows_left(house, keys.project).values()
+
+    refused = house.client.request("DELETE", path, json={"name": "Long life"}, headers=server)
+    assert (refused.status_code, refused.json()["error"]["place"]) == (400, "name")
+    assert knock(house, "DELETE", path, None, house.server_key)[0] == 400
+    answer = house.client.request("DELETE", path, json={"name": "Short life"}, headers=bearer(keys.admin))
+    assert (answer.status_code, answer.json()) == (200, {"id": "short-life", "events": 1})
+
+    assert set(rows_left(house, keys.project).values()) == {0}
+    assert rows_left(house, other.project) == before
+    for secret in (keys.write, keys.read, keys.admin):
+        assert knock(house, "GET", path, None, secret)[0] == 401
+    assert knock(house, "GET", path, None, house.server_key)[0] == 404
+
+    # What was in the log still: left out, in no book, and the books close.
+    house.send(keys.project, {"event": "late", "distinct_id": "anna", "profile": {"set": {"x": 1}}})
+    house.send(other.project, {"event": "order", "distinct_id": "ben"})
+    assert set(rows_left(house, keys.project).values()) == {0}
+    ledger = house.client.get("/api/v1/ledger", headers=server).json()
+    assert keys.project not in {row["project"] for row in ledger}
+    assert {row["gap"] for row in ledger if row["project"] == other.project} == {0}
+    assert sum(row["stored"] for row in ledger if row["project"] == other.project) == 2
+
+    again = house.project("Short life")
+    assert again.project != keys.project
+    assert knock(house, "GET", f"/api/v1/projects/{again.project}/events", None, again.read) == (200, "[]")

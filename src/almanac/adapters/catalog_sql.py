@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import secrets
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from almanac.adapters import catalog_keys
 from almanac.adapters.catalog_database import Database
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
 from almanac.core.ports import Key, Project
 from almanac.core.time import zone_of
 
-_PREFIXES: Final = {"write": "wk_", "read": "rk_", "admin": "ak_"}
-_SECRET: Final = re.compile(r"[!-~]{1,200}")  # visible ASCII: it travels in headers and in addresses
-_PREFIX_LENGTH: Final = 8
 _NAME_LENGTH: Final = 100
 _TRIES: Final = 5
 _DOCUMENT_NAME_LENGTH: Final = 500
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIND_PROJECT: Final = """
 SELECT id, name, zone, week_start, quota, retention_days, settings, created_us
@@ -46,18 +40,6 @@ _CHANGE_PROJECT: Final = """
 UPDATE projects
 SET zone = :zone, week_start = :week_start, quota = :quota, retention_days = :retention_days, settings = :settings
 WHERE id = :id
-"""
-
-_ADD_KEY: Final = """
-INSERT INTO keys (hash, project, role, prefix, given, created_us)
-VALUES (:hash, :project, :role, :prefix, :given, :created_us)
-"""
-
-_KEYS: Final = """
-SELECT role, project, prefix, created_us
-FROM keys
-WHERE coalesce(project, '') = :project
-ORDER BY created_us, role, prefix
 """
 
 _PUT_DOCUMENT: Final = """
@@ -81,7 +63,7 @@ class SqlCatalog:
         """As the port says. Raises `invalid` for an empty or overlong name, an odd key or an unknown zone."""
         name = _checked_text(name.strip(), "name", _NAME_LENGTH)
         zone_of(zone)
-        secret_of = {role: write_key if role == "write" and write_key else _new_secret(role) for role in _PREFIXES}
+        secret_of = {role: write_key if role == "write" and write_key else catalog_keys.new_secret(role) for role in catalog_keys.PREFIXES}
         for _ in range(_TRIES):
             try:
                 return self._try_to_create(name, zone, secret_of), secret_of
@@ -94,10 +76,10 @@ class SqlCatalog:
         with self._database.write() as connection:
             if connection.execute(text(_FIND_PROJECT), {"id": name, "name_key": name.casefold()}).first():
                 raise _name_taken(name)
-            project = Project(id=_free_id(connection, name), name=name, zone=zone, created_at=_moment(now_us))
+            project = Project(id=_free_id(connection, name), name=name, zone=zone, created_at=catalog_keys.moment(now_us))
             connection.execute(text(_ADD_PROJECT), {**_columns(project), "name_key": name.casefold(), "created_us": now_us})
             for role, secret in secret_of.items():
-                self._add_key(connection, project.id, role, secret)
+                catalog_keys.add(connection, now_us, project.id, role, secret)
         return project
 
     def projects(self) -> list[Project]:
@@ -130,44 +112,71 @@ class SqlCatalog:
         if not changed:
             raise not_found(f"There is no project {project.id!r}.", place="project")
 
+    def delete_project(self, id_: str) -> None:
+        """As the port says."""
+        gone = {"id": _plain(id_), "deleted_us": self._clock()}
+        with self._database.write() as connection:
+            connection.execute(text("DELETE FROM keys WHERE project = :id"), gone)
+            connection.execute(text("DELETE FROM documents WHERE project = :id AND project != ''"), gone)
+            if not connection.execute(text("DELETE FROM projects WHERE id = :id"), gone).rowcount:
+                raise not_found(f"There is no project {id_!r}.", place="project")
+            connection.execute(text("INSERT INTO deleted_projects (id, deleted_us) VALUES (:id, :deleted_us)"), gone)
+
+    def deleted_projects(self, *, emptied: bool | None = None) -> frozenset[str]:
+        """As the port says."""
+        with self._database.read() as connection:
+            rows = connection.execute(text("SELECT id, emptied_us FROM deleted_projects")).all()
+        return frozenset(row.id for row in rows if emptied is None or emptied == (row.emptied_us is not None))
+
+    def emptied(self, id_: str) -> None:
+        """As the port says."""
+        with self._database.write() as connection:
+            statement = text("UPDATE deleted_projects SET emptied_us = :now WHERE id = :id AND emptied_us IS NULL")
+            connection.execute(statement, {"id": _plain(id_), "now": self._clock()})
+
     def find_key(self, secret: str) -> Key | None:
         """As the port says."""
         with self._database.read() as connection:
-            row = connection.execute(
-                text("SELECT role, project, prefix, created_us FROM keys WHERE hash = :hash"), {"hash": _hash(secret)}
-            ).first()
-        return _key(row) if row else None
+            return catalog_keys.find(connection, self._clock(), secret)
 
-    def create_key(self, project: str, role: str, *, secret: str = "") -> str:
-        """As the port says; with project "" an admin key of the server. Raises `conflict` for a secret in use, `not_found`, `invalid`."""
-        if role not in _PREFIXES or (not project and role != "admin"):
+    def create_key(self, project: str, role: str, *, name: str = "", secret: str = "") -> tuple[Key, str]:
+        """As the port says; with project "" an admin key of the server."""
+        if role not in catalog_keys.PREFIXES or (not project and role != "admin"):
             raise invalid(f"There is no such role: {role!r}.", place="role", way_out="Use write, read or admin.")
         id_ = self.project(project).id if project else None
-        secret = secret or _new_secret(role)
+        secret = secret or catalog_keys.new_secret(role)
         with self._database.write() as connection:
-            self._add_key(connection, id_, role, secret)
-        return secret
+            return catalog_keys.add(connection, self._clock(), id_, role, secret, name=name), secret
 
     def keys(self, project: str) -> list[Key]:
-        """As the port says, the oldest first; project "" lists the server's."""
+        """As the port says; project "" lists the server's."""
         with self._database.read() as connection:
-            rows = connection.execute(text(_KEYS), {"project": _plain(project)})
-            return [_key(row) for row in rows]
+            return catalog_keys.of_project(connection, _plain(project))
+
+    def revoke_key(self, project: str, id_: str, *, after: float = 0.0) -> Key:
+        """As the port says."""
+        with self._database.write() as connection:
+            return catalog_keys.revoke(connection, self._clock(), _plain(project), _plain(id_), after)
+
+    def rotate_key(self, project: str, id_: str, *, after: float = 0.0) -> tuple[Key, str]:
+        """As the port says."""
+        with self._database.write() as connection:
+            return catalog_keys.rotate(connection, self._clock(), _plain(project), _plain(id_), after)
 
     def ensure_admin(self, secret: str = "") -> str:
         """As the port says."""
         with self._database.write() as connection:
             if secret:
-                ours = {"hash": _hash(secret)}
+                ours = {"hash": catalog_keys.digest(secret)}
                 if connection.execute(text("SELECT 1 FROM keys WHERE project IS NULL AND given AND hash = :hash"), ours).first():
                     return secret
                 connection.execute(text("DELETE FROM keys WHERE project IS NULL AND (given OR hash = :hash)"), ours)
-                self._add_key(connection, None, "admin", secret, given=True)
+                catalog_keys.add(connection, self._clock(), None, "admin", secret, given=True)
                 return secret
             if connection.execute(text("SELECT 1 FROM keys WHERE project IS NULL LIMIT 1")).first():
                 return ""
-            secret = _new_secret("admin")
-            self._add_key(connection, None, "admin", secret)
+            secret = catalog_keys.new_secret("admin")
+            catalog_keys.add(connection, self._clock(), None, "admin", secret)
             return secret
 
     def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
@@ -205,39 +214,13 @@ class SqlCatalog:
         """As the port says; the next use opens it again."""
         self._database.close()
 
-    def _add_key(self, connection: Connection, project: str | None, role: str, secret: str, *, given: bool = False) -> None:
-        if not _SECRET.fullmatch(secret):
-            raise invalid("This cannot be a key.", place="key", way_out="Use up to 200 letters, digits and signs without spaces.")
-        row = {
-            "hash": _hash(secret),
-            "project": project,
-            "role": role,
-            "prefix": secret[: min(_PREFIX_LENGTH, len(secret) // 3)],  # of a short key not so much that the rest could be guessed
-            "given": given,
-            "created_us": self._clock(),
-        }
-        try:
-            connection.execute(text(_ADD_KEY), row)
-        except IntegrityError:
-            raise conflict(
-                "This key is in use already.", place="key", way_out="Choose another, or leave it out to have one made."
-            ) from None
-
-
-def _new_secret(role: str) -> str:
-    return _PREFIXES[role] + secrets.token_urlsafe(24)
-
-
-def _hash(secret: str) -> str:
-    """Keys are long and random, so that a plain hash cannot be turned back; it is looked up for each request, so that it must be quick."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
 
 def _free_id(connection: Connection, name: str) -> str:
-    """The name as a slug; with a number when it is taken. It never equals another project's name."""
+    """The name as a slug; with a number when it is taken, be it by a project that is gone. It never equals another project's name."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].rstrip("-") or "project"
     taken = {word for row in connection.execute(text("SELECT id, name_key FROM projects")) for word in row}
+    taken |= {row.id for row in connection.execute(text("SELECT id FROM deleted_projects"))}
     if slug not in taken:
         return slug
     return next(candidate for number in range(2, len(taken) + 3) if (candidate := f"{slug}-{number}") not in taken)
@@ -278,17 +261,9 @@ def _project(row: Mapping[Any, Any]) -> Project:
         week_start=row["week_start"],
         quota=row["quota"],
         retention_days=row["retention_days"],
-        created_at=_moment(row["created_us"]),
+        created_at=catalog_keys.moment(row["created_us"]),
         settings=json.loads(row["settings"]),
     )
-
-
-def _key(row: Any) -> Key:
-    return Key(role=row.role, project=row.project or "", prefix=row.prefix, created_at=_moment(row.created_us))
-
-
-def _moment(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
 
 
 def _as_json(value: Any) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 import typer
 
-from almanac.cli.wiring import AsJson, Commands, Data, projects_of
-from almanac.web.terminal import print_json, show_rows
+from almanac.cli.wiring import AsJson, Commands, Data, projects_of, reached
+from almanac.web.terminal import print_json, say, show, show_rows
 
 app = Commands(help="Projects.")
 
@@ -51,3 +52,18 @@ def set_(
     with projects_of(data) as projects:
         changed = projects.change_project(name, changes)
     show_rows([changed], _COLUMNS, "", as_json, one=True)
+
+
+@app.command("delete")
+def delete(
+    name: str,
+    data: Data = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the name again.")] = False,
+) -> None:
+    """Delete a project for ever: keys, events, everything. Asks for its name again."""
+    with reached(data) as api:
+        if not yes:
+            say(f"{name} and all its events will be deleted for ever. Type the name again to go on:")
+        ended = api.delete_project(name, name if yes else sys.stdin.readline().strip())
+    show(ended, f"{ended['id']} is deleted, with {ended['events']} events.", as_json)

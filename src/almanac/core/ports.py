@@ -217,12 +217,21 @@ class Project:
 
 @dataclass(frozen=True)
 class Key:
-    """A bearer key. `role`: write (send events), read (ask), admin (everything of its project; of all projects when `project` is "")."""
+    """A bearer key. `role`: write (send events), read (ask), admin (everything of its project; of all projects when `project` is "").
+
+    It is told apart from others by `name`, and by what is shown of its secret: `prefix`, the first characters, and `last_four` (fewer of
+    a short secret, none of a key of an older catalog). From `revoked_at` on it is refused; that may lie ahead, so that senders have the
+    time to change to another key.
+    """
 
     role: str
     project: str
-    prefix: str  # the first characters, to tell keys apart in lists
+    prefix: str
     created_at: datetime | None = None
+    id: str = ""
+    name: str = ""
+    last_four: str = ""
+    revoked_at: datetime | None = None
 
 
 class Catalog(Protocol):
@@ -245,16 +254,38 @@ class Catalog(Protocol):
         """Stores zone, week start, quota, retention and settings."""
         ...
 
-    def find_key(self, secret: str) -> Key | None:
-        """Who this key is, or None."""
+    def delete_project(self, id_: str) -> None:
+        """Removes a project with its keys and documents, in one step: from then on its keys are not known, its name is free again, and its
+        id belongs to nobody for ever, as events under it may still be on their way. Raises `not_found`."""
         ...
 
-    def create_key(self, project: str, role: str, *, secret: str = "") -> str:
-        """A further key; the secret itself is returned, and only here."""
+    def deleted_projects(self, *, emptied: bool | None = None) -> frozenset[str]:
+        """Ids of projects that were deleted; only those whose rows are (not) out of the store yet, when asked."""
+        ...
+
+    def emptied(self, id_: str) -> None:
+        """Notes that a deleted project has no row in the store any more. May be repeated."""
+        ...
+
+    def find_key(self, secret: str) -> Key | None:
+        """Who this key is, or None. Raises `denied` for a key that is revoked."""
+        ...
+
+    def create_key(self, project: str, role: str, *, name: str = "", secret: str = "") -> tuple[Key, str]:
+        """A further key, and its secret, which is told only here. Raises `not_found`, `invalid`, and `conflict` for a secret in use."""
         ...
 
     def keys(self, project: str) -> list[Key]:
-        """All keys of a project, without their secrets."""
+        """All keys of a project, revoked ones too, without their secrets; the oldest first."""
+        ...
+
+    def revoke_key(self, project: str, id_: str, *, after: float = 0.0) -> Key:
+        """Refuses a key from now on, or in `after` seconds; never later than it would be already. Raises `not_found`. May be repeated."""
+        ...
+
+    def rotate_key(self, project: str, id_: str, *, after: float = 0.0) -> tuple[Key, str]:
+        """A new key with the role and name of that one, which is revoked in `after` seconds; the new secret is told only here. Raises
+        `not_found`, and `conflict` for a key that is refused already."""
         ...
 
     def ensure_admin(self, secret: str = "") -> str:

@@ -78,7 +78,9 @@ class Batch:
         seen: Seen,
         places: Places | None,
         folder: Path,
+        gone: frozenset[str] = frozenset(),
     ) -> None:
+        """Lines of the projects `gone` are left out, of the books too."""
         self.number = number
         self.stored = self.duplicates = self.rejected = 0
         self.received_us = (0, 0)  # of the first and the last event received
@@ -89,6 +91,8 @@ class Batch:
         self._seen = seen
         self._places = places
         self._folder = folder
+        self._gone = gone
+        self._kept = Sql("project NOT IN {gone:Array(String)}", {"gone": sorted(gone)}) if gone else Sql("1")
         self._fresh = self._unknown = Sql("1")
         self._lines = 0
 
@@ -141,16 +145,15 @@ class Batch:
 
     def _stage(self) -> None:
         try:
-            self._store.execute(statement("load.sql", "stage", source=self._store.load_source(self._paths)))
+            self._store.execute(statement("load.sql", "stage", source=self._store.load_source(self._paths), kept=self._kept))
         except AlmanacError as error:
             if error.code is not Code.INVALID:
                 raise
             log.warning("a batch has lines that cannot be read; they become dead letters", error=str(error.__cause__)[:300])
             self._empty()
             mended = self._mend()
-            self._store.execute(
-                statement("load.sql", "stage", source=self._store.load_source([mended / path.name for path in self._paths]))
-            )
+            source = self._store.load_source([mended / path.name for path in self._paths])
+            self._store.execute(statement("load.sql", "stage", source=source, kept=self._kept))
             shutil.rmtree(mended)
 
     def _mend(self) -> Path:
@@ -240,7 +243,8 @@ class Batch:
         accepted: dict[tuple[str, int], int] = {}
         for segment in self._segments:
             for tally in segment.tallies:
-                accepted[tally.project, tally.hour] = accepted.get((tally.project, tally.hour), 0) + tally.accepted
+                if tally.project not in self._gone:
+                    accepted[tally.project, tally.hour] = accepted.get((tally.project, tally.hour), 0) + tally.accepted
         outcome: dict[tuple[str, int], tuple[int, int, int]] = {}
         for project, hour, *counts in self._store.query(self._statement("outcome"), limits=_LIMITS).rows:
             at = int(hour.replace(tzinfo=UTC).timestamp())
@@ -251,7 +255,8 @@ class Batch:
             for project, hour in sorted(accepted.keys() | outcome.keys())
         ]
         columns = ("project", "hour", "batch", "accepted", "stored", "duplicate", "rejected")
-        self._store.insert("ledger", columns, rows, token=f"{self.number}:ledger")
+        if rows:
+            self._store.insert("ledger", columns, rows, token=f"{self.number}:ledger")
         self.stored = sum(row[4] for row in rows)
         self.duplicates = sum(row[5] for row in rows)
         self.rejected = sum(row[6] for row in rows)

@@ -175,10 +175,14 @@ class Identity:
             raise not_found(f"There is no merge {edge!r}.", place="edge", way_out="`almanac people show ID` lists the merges of a person.")
         row = (project, edge, undone, self._clock().replace(tzinfo=None), who)
         self._store.insert("identity_undone", ("project", "edge", "undone", "at", "who"), [row])
+        self.forget(project)
+        self._stale = True
+
+    def forget(self, project: str) -> None:
+        """Drops what is kept of a project in memory."""
         with self._lock:
             self._read.pop(project, None)
             self._graphs.pop(project, None)
-            self._stale = True
 
     def _refresh(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from almanac.core.errors import AlmanacError, Code, denied, unavailable
 from almanac.core.ports import Catalog, Key
 from almanac.ingest.limits import Bucket
 
-KNOWN_SECONDS: Final = 2.0  # how long a changed quota or a withdrawn key may go unnoticed
+KNOWN_SECONDS: Final = 2.0  # how long a changed quota or a revoked key may go unnoticed
 UNKNOWN_SECONDS: Final = 2.0  # how long a wrong key is remembered as wrong once too many wrong keys come
 UNKNOWN_RATE: Final = 50.0  # look-ups per second that unknown keys may cause
 LONGEST_KEY: Final = 256
@@ -45,17 +45,19 @@ class _Known:
 
 class KeyRing:
     """Write keys and their projects. A key is asked for at once when it is new, so that one made a moment ago works; a flood of
-    wrong keys reaches the catalog only so many times per second. While the catalog is out of reach, known keys go on working."""
+    wrong keys reaches the catalog only so many times per second, and a revoked one, which apps may send for years, once in a while.
+    While the catalog is out of reach, known keys go on working."""
 
     def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._wrong: dict[str, float] = {}
+        self._revoked: dict[str, tuple[AlmanacError, float]] = {}
         self._questions = Bucket(UNKNOWN_RATE, UNKNOWN_RATE * 4, clock())
 
     def grant(self, secret: str) -> Grant:
-        """What `secret` allows. Raises `denied`: 401 without a key or for a wrong one, 403 for a key that reads or administrates."""
+        """What `secret` allows. Raises `denied`: 401 without a key, a wrong or a revoked one, 403 for one that reads or administrates."""
         now = self._clock()
         known = self._known.get(secret)
         if known is None or known.until < now:
@@ -69,6 +71,9 @@ class KeyRing:
             raise denied("There is no write key in the request.", way_out=_WAY_OUT)
         if len(secret) > LONGEST_KEY:
             raise denied("The write key is not known.", way_out=_WAY_OUT)
+        refusal, until = self._revoked.get(secret, (None, 0.0))
+        if refusal is not None and until > now:
+            raise refusal.with_traceback(None)
         if stale is None and not self._questions.take(now):
             if self._wrong.get(secret, 0.0) > now:
                 raise denied("The write key is not known.", way_out=_WAY_OUT)
@@ -76,6 +81,9 @@ class KeyRing:
         try:
             found = self._look_up(secret)
         except AlmanacError as error:
+            if error.code is Code.DENIED:
+                self._known.pop(secret, None)
+                _remember(self._revoked, secret, (error, now + KNOWN_SECONDS))
             if stale is None or error.code is not Code.UNAVAILABLE:
                 raise
             found = stale.key, stale.grant

@@ -23,6 +23,7 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.ingest.agents import Places
 from almanac.ingest.batch import STAGING, Batch
+from almanac.ingest.removal import Removal
 from almanac.ingest.seen import Seen
 from almanac.ingest.statements import statement
 
@@ -74,8 +75,10 @@ class Loader:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         after: Callable[[], None] = lambda: None,
         retention: Callable[[], Mapping[str, int]] = dict,
+        removal: Removal | None = None,
     ) -> None:
-        """`after` is called after each batch; `retention` gives the days that projects keep their events, where they don't keep all."""
+        """`after` is called after each batch; `retention` gives the days that projects keep their events, where they don't keep all;
+        `removal` knows the projects that are gone."""
         self._reader = reader
         self._store = store
         self._settings = settings
@@ -83,6 +86,7 @@ class Loader:
         self._clock = clock
         self._after = after
         self._retention = retention
+        self._removal = removal
         self._plan_file = settings.data / "load" / "plan.json"
         self._seen: Seen | None = None
         self._last_batch = 0
@@ -153,7 +157,8 @@ class Loader:
             self._write(planned)
         number, segments = planned.batch, planned.segments
         began = time.perf_counter()
-        batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent)
+        gone = self._removal.gone() if self._removal else frozenset[str]()
+        batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent, gone)
         if segments and not planned.loaded:
             batch.load()
             # From here on segments go one by one: what is left of them must not be taken for the batch.
@@ -234,7 +239,7 @@ class Loader:
     # ------------------------------------------------------------- house-keeping
 
     def _catalog_properties(self, *, force: bool = False) -> None:
-        """Every few seconds: names and types of the properties of new events, and ids that may be forgotten."""
+        """Every few seconds: names and types of new events' properties, rows of projects that are gone, ids that may be forgotten."""
         if not force and time.monotonic() - self._cataloged < _CATALOG_EVERY:
             return
         self._cataloged = time.monotonic()
@@ -242,6 +247,8 @@ class Loader:
             since, until = self._uncataloged
             self._store.execute(statement("load.sql", "properties", {"since": since, "until": until}), settings={"max_threads": 1})
             self._uncataloged = None
+        if self._removal:
+            self._removal.sweep()
         today = self._clock().date()
         if self._kept_day != today:
             self._forget(today)

@@ -1,4 +1,4 @@
--- The statements of one batch. Holes: $source (the log lines), $fresh (not known from another batch, and the first of its message id in this
+-- The statements of one batch. Holes: $source (the log lines), $kept (not of a project that is gone), $fresh (not known from another batch, and the first of its message id in this
 -- one), $half (one of two halves of the messages, or all), $channel. The tables of `staging` live in memory and hold one batch.
 
 -- name: stage
@@ -12,6 +12,7 @@ SELECT
     reinterpretAsUInt128(sipHash128(project, event_id))                AS key,
     toStartOfHour(fromUnixTimestamp64Micro(received_us, 'UTC'))        AS hour
 FROM $source
+WHERE $kept
 
 -- name: keys
 SELECT toUInt64(bitAnd(key, 18446744073709551615)) AS key FROM staging.lines

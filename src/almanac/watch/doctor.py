@@ -315,7 +315,7 @@ def _key(patient: Patient) -> Finding:
     key = patient.catalog.find_key(patient.key)
     if key is None:
         hint = "It is not known here."
-        return Finding("key", False, hint, "Check that it was copied whole, and --data; `almanac project keys` lists the first characters.")
+        return Finding("key", False, hint, "Check that it was copied whole, and --data; `almanac key list` shows the first and last characters.")
     uses = {
         "write": "It sends events; it cannot ask.",
         "read": "It asks and reads; it cannot send events.",

@@ -77,20 +77,20 @@ class Client:
     """Asks questions of one project. Made by `almanac.open`; a context manager that closes what it opened."""
 
     def __init__(self, api: Api, *, project: str = "", close: Callable[[], None] = lambda: None) -> None:
-        self._api = api
+        self.api = api  # everything else that Almanac can be asked for: projects, keys, people, dead letters, exports
         self._project = project
         self._close = close
 
     @property
     def project(self) -> str:
         """The project that is asked; the only one when none was named. Raises `invalid` when there are several."""
-        self._project = self._project or self._api.only_project()
+        self._project = self._project or self.api.only_project()
         return self._project
 
     @property
     def projects(self) -> list[dict[str, Any]]:
         """All projects that the key enters."""
-        return self._api.projects()
+        return self.api.projects()
 
     def ask(self, question: Question | Mapping[str, Any], *, fresh: bool = False) -> Answer:
         """Answers a question, given as a model (`almanac.Trend(...)`) or a dict with its `kind`. `fresh`: past the cache.
@@ -103,7 +103,7 @@ class Client:
             asked = dict(question)
         else:
             raise invalid(f"A {type(question).__name__} is not a question.", way_out="Give a model such as almanac.Trend(...), or a dict.")
-        return Answer(**self._api.ask(self.project, asked, fresh=fresh))
+        return Answer(**self.api.ask(self.project, asked, fresh=fresh))
 
     def sql(self, text: str, **values: Any) -> Answer:
         """Asks in SQL; `values` are bound to {name:Type}."""
@@ -112,11 +112,11 @@ class Client:
 
     def events(self, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
         """The latest events as they were received, the newest first."""
-        return self._api.events(self.project, limit=limit, event=event, distinct_id=distinct_id)
+        return self.api.events(self.project, limit=limit, event=event, distinct_id=distinct_id)
 
     def ledger(self) -> list[dict[str, Any]]:
         """By hour: accepted = stored + duplicate + rejected + in flight, or there is a gap."""
-        return self._api.ledger(self.project)
+        return self.api.ledger(self.project)
 
     def close(self) -> None:
         """Lets go of a data folder that was opened in this process."""

@@ -33,12 +33,12 @@ class Visitor:
     secret: str = field(repr=False)  # a traceback in the log must not hold it
 
     def key(self) -> Key:
-        """Who the key is. Raises `denied` (401)."""
+        """Who the key is. Raises `denied` (401), which says so when it is revoked."""
         if not self.secret:
             raise denied("There is no key.", way_out="Send the header Authorization: Bearer KEY.")
         key = self.rooms.catalog.find_key(self.secret)
         if key is None:
-            raise denied("The key is not known.", way_out="Check that it was copied whole; `almanac project keys` lists the keys.")
+            raise denied("The key is not known.", way_out="Check that it was copied whole; `almanac key list` lists the keys.")
         return key
 
     def enter(self, project: str, deed: Deed) -> Project:

@@ -18,10 +18,11 @@ from datetime import date
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from almanac.core.errors import AlmanacError, Code, invalid, not_found, unavailable
+from almanac.core.errors import AlmanacError, Code, invalid, unavailable
 from almanac.core.ports import Key
 from almanac.core.settings import Settings
 from almanac.web.auth import Visitor, visitor_of
+from almanac.web.projects import only_id
 from almanac.web.rest import create_app
 from almanac.web.rooms import Rooms
 
@@ -193,13 +194,7 @@ class Api:
 
     def only_project(self) -> str:
         """The id of the project that the key enters, when it is just one. Raises `invalid`, which lists them, or `not_found`."""
-        projects = self.projects()
-        if not projects:
-            raise not_found("There is no project yet.", way_out="Make one with `almanac project create NAME`.")
-        if len(projects) > 1:
-            names = ", ".join(str(project["id"]) for project in projects)
-            raise invalid("There are several projects.", place="--project", way_out=f"Say which: {names}.")
-        return str(projects[0]["id"])
+        return only_id(self.projects())
 
     def projects(self) -> list[dict[str, Any]]:
         """Those that the key enters."""
@@ -216,14 +211,29 @@ class Api:
         changed: dict[str, Any] = self.call("PATCH", _under(project), dict(changes))
         return changed
 
+    def delete_project(self, project: str, name: str) -> dict[str, Any]:
+        """For ever, with all its events; `name` is the project's own, to say that it is meant. Answers how many events it had."""
+        ended: dict[str, Any] = self.call("DELETE", _under(project), {"name": name})
+        return ended
+
     def keys(self, project: str) -> list[dict[str, Any]]:
-        """Without their secrets."""
+        """Without their secrets, revoked ones too."""
         found: list[dict[str, Any]] = self.call("GET", _under(project, "keys"))
         return found
 
-    def create_key(self, project: str, role: str) -> dict[str, Any]:
-        """A further key."""
-        made: dict[str, Any] = self.call("POST", _under(project, "keys"), {"role": role})
+    def create_key(self, project: str, role: str, *, name: str = "") -> dict[str, Any]:
+        """A further key, with its secret, in the only moment when it can be read."""
+        made: dict[str, Any] = self.call("POST", _under(project, "keys"), {"role": role, "name": name})
+        return made
+
+    def revoke_key(self, project: str, key: str, *, grace_hours: float = 0.0) -> dict[str, Any]:
+        """Refuses the key of this id, at once or in some hours."""
+        revoked: dict[str, Any] = self.call("POST", _under(project, "keys", key, "revoke"), {"grace_hours": grace_hours})
+        return revoked
+
+    def rotate_key(self, project: str, key: str, *, grace_hours: float = 0.0) -> dict[str, Any]:
+        """A new key in the place of that one, which is revoked at once or in some hours."""
+        made: dict[str, Any] = self.call("POST", _under(project, "keys", key, "rotate"), {"grace_hours": grace_hours})
         return made
 
     def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> dict[str, Any]:

@@ -139,25 +139,72 @@ class ProjectChange(Form):
     settings: dict[str, Any] | None = Field(None, description="Replaces the settings as a whole.")
 
 
+_KEY: dict[str, Any] = {
+    "id": "5d41402abc4b",
+    "name": "iOS app",
+    "role": "write",
+    "prefix": "wk_Jp3x9",
+    "last_four": "Zk7Q",
+    "created_at": "2026-01-31T12:00:00Z",
+    "revoked_at": None,
+}
+_GRACE = "Hours in which the old key goes on working, so that senders have the time to change; 0: it stops within seconds."
+
+
+class ProjectEnd(Form):
+    """Says that a project is really meant."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ticket shop"}]})
+
+    name: str = Field(max_length=200, description="The project's own name (or id), again.")
+
+
+class EndedProject(BaseModel):
+    """A project that is gone."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ticket-shop", "events": 81_204}]})
+
+    id: str
+    events: int = Field(description="How many events it had.")
+
+
 class KeyBody(BaseModel):
     """A key, without its secret."""
 
-    role: str
+    model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
+
+    id: str = Field(description="What revokes or rotates it.")
+    name: str = Field(description="What people call it.")
+    role: Role
     prefix: str = Field(description="Its first characters.")
+    last_four: str = Field(description="Its last characters; empty of a key that is older than this field.")
     created_at: datetime | None = None
+    revoked_at: datetime | None = Field(None, description="From then on it is refused; null: it works.")
 
 
 class NewKey(Form):
     """A key to make."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "write", "name": "iOS app"}]})
+
     role: Role = Field(description="write: send events; read: ask; admin: everything in the project.")
+    name: str = Field("", max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$", description="What people call it, such as who sends with it.")
 
 
-class MadeKey(BaseModel):
+class MadeKey(KeyBody):
     """A new key, in the only moment when it can be read."""
 
-    role: Role
-    key: str
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_KEY, "key": "wk_Jp3x9…Zk7Q"}]})
+
+    key: str = Field(description="The secret itself.")
+
+
+class KeyEnd(Form):
+    """When a key stops."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"grace_hours": 24}]})
+
+    grace_hours: float = Field(0.0, ge=0, le=8784, description=_GRACE)
 
 
 class WhoBody(BaseModel):

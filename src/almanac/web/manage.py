@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from almanac.core.ports import Project
-from almanac.core.time import zone_of
 from almanac.web import forms
 from almanac.web.auth import Caller
 from almanac.web.errors import Json, responses
+from almanac.web.projects import CatalogProjects, really, shown
+
+F = TypeVar("F", bound=Callable[..., Response])
 
 router = APIRouter(prefix="/api/v1")
 
 ProjectName = Annotated[str, Path(description="Id or name of the project.", min_length=1, max_length=200)]
 _ENTER = responses(401, 403, 404)
+
+
+def _admin_post(path: str, answer: type[BaseModel], summary: str, tag: str, *statuses: int, status: int = 200) -> Callable[[F], F]:
+    """A POST under a project that needs an admin key. `statuses`: those of errors beyond the usual ones."""
+    return router.post(
+        f"/projects/{{project}}/{path}",
+        status_code=status,
+        response_model=answer,
+        responses=_ENTER | responses(*statuses),
+        summary=f"{summary} (admin)",
+        tags=[tag],
+    )
 
 
 @router.get(
@@ -29,7 +43,7 @@ def me(caller: Caller) -> Response:
     projects = [catalog.project(key.project)] if key.project else catalog.projects()
     if key.role == "write":
         projects = []
-    return Json({"role": key.role, "server": not key.project, "projects": [asdict(project) for project in projects]})
+    return Json({"role": key.role, "server": not key.project, "projects": [shown(project) for project in projects]})
 
 
 @router.get(
@@ -42,7 +56,7 @@ def me(caller: Caller) -> Response:
 def projects(caller: Caller) -> Response:
     """By name."""
     caller.rule()
-    return Json([asdict(project) for project in caller.rooms.catalog.projects()])
+    return Json(CatalogProjects(caller.rooms.catalog).projects())
 
 
 @router.post(
@@ -56,16 +70,13 @@ def projects(caller: Caller) -> Response:
 def make_project(new: forms.NewProject, caller: Caller) -> Response:
     """With its three keys, in the only moment when they can be read."""
     caller.rule()
-    zone_of(new.zone)
-    project, keys = caller.rooms.catalog.create_project(new.name, write_key=new.write_key, zone=new.zone)
-    secrets = {"write_key": keys["write"], "api_key": keys["read"], "admin_key": keys["admin"]}
-    return Json({**asdict(project), **secrets}, status_code=201)
+    return Json(CatalogProjects(caller.rooms.catalog).create_project(**new.model_dump()), status_code=201)
 
 
 @router.get("/projects/{project}", response_model=forms.ProjectBody, responses=_ENTER, summary="One project", tags=["projects"])
 def project(project: ProjectName, caller: Caller) -> Response:
     """Zone, week start, quota, retention and settings."""
-    return Json(asdict(caller.enter(project, "read")))
+    return Json(shown(caller.enter(project, "read")))
 
 
 @router.patch(
@@ -75,34 +86,52 @@ def change_project(project: ProjectName, change: forms.ProjectChange, caller: Ca
     """What is left out stays."""
     found = caller.enter(project, "admin")
     given = {name: value for name, value in change.model_dump(exclude_unset=True).items() if value is not None}
-    if "zone" in given:
-        zone_of(given["zone"])
-    changed: Project = replace(found, **given)
-    caller.rooms.catalog.update_project(changed)
-    return Json(asdict(changed))
+    return Json(CatalogProjects(caller.rooms.catalog).change_project(found.id, given))
+
+
+@router.delete(
+    "/projects/{project}", response_model=forms.EndedProject, responses=_ENTER, summary="Delete a project (admin)", tags=["projects"]
+)
+def delete_project(project: ProjectName, end: forms.ProjectEnd, caller: Caller) -> Response:
+    """For ever: its keys stop within seconds, its events and everything known of them are deleted, and nothing that is still on its way
+    comes back. Answers when that is done. A new project may take the name; it gets an id of its own."""
+    found = caller.enter(project, "admin")
+    really(found, end.name)
+    return Json(caller.rooms.removal.remove(found.id))
 
 
 @router.get(
-    "/projects/{project}/keys", response_model=list[forms.KeyBody], responses=_ENTER, summary="A project's keys (admin)", tags=["projects"]
+    "/projects/{project}/keys", response_model=list[forms.KeyBody], responses=_ENTER, summary="A project's keys (admin)", tags=["keys"]
 )
 def keys(project: ProjectName, caller: Caller) -> Response:
-    """Without their secrets: those are kept by nobody."""
+    """Revoked ones too. Without their secrets: those are kept by nobody."""
     found = caller.enter(project, "admin")
-    return Json([{"role": key.role, "prefix": key.prefix, "created_at": key.created_at} for key in caller.rooms.catalog.keys(found.id)])
+    return Json(CatalogProjects(caller.rooms.catalog).keys(found.id))
 
 
-@router.post(
-    "/projects/{project}/keys",
-    status_code=201,
-    response_model=forms.MadeKey,
-    responses=_ENTER,
-    summary="Make a further key (admin)",
-    tags=["projects"],
-)
+@_admin_post("keys", forms.MadeKey, "Make a further key", "keys", status=201)
 def make_key(project: ProjectName, new: forms.NewKey, caller: Caller) -> Response:
     """The answer holds the secret, and nothing else ever will."""
     found = caller.enter(project, "admin")
-    return Json({"role": new.role, "key": caller.rooms.catalog.create_key(found.id, new.role)}, status_code=201)
+    return Json(CatalogProjects(caller.rooms.catalog).create_key(found.id, new.role, name=new.name), status_code=201)
+
+
+KeyName = Annotated[str, Path(description="Id of the key, from the list of keys.", min_length=1, max_length=200)]
+_AT_ONCE = forms.KeyEnd()
+
+
+@_admin_post("keys/{key}/revoke", forms.KeyBody, "Revoke a key", "keys")
+def revoke_key(project: ProjectName, key: KeyName, caller: Caller, end: forms.KeyEnd = _AT_ONCE) -> Response:
+    """For ever, and in every collector within seconds; the other keys go on. It stays in the list."""
+    found = caller.enter(project, "admin")
+    return Json(CatalogProjects(caller.rooms.catalog).revoke_key(found.id, key, grace_hours=end.grace_hours))
+
+
+@_admin_post("keys/{key}/rotate", forms.MadeKey, "Change a key for a new one", "keys", 409, status=201)
+def rotate_key(project: ProjectName, key: KeyName, caller: Caller, end: forms.KeyEnd = _AT_ONCE) -> Response:
+    """The new key has the role and the name of the old one, which is revoked when its time of grace is over."""
+    found = caller.enter(project, "admin")
+    return Json(CatalogProjects(caller.rooms.catalog).rotate_key(found.id, key, grace_hours=end.grace_hours), status_code=201)
 
 
 @router.get(
@@ -124,26 +153,14 @@ def dead_letters(
     return Json(caller.rooms.dead_letters.list(found.id, limit=limit, reason=reason, state=state))
 
 
-@router.post(
-    "/projects/{project}/dead-letters/replay",
-    response_model=forms.Replayed,
-    responses=_ENTER,
-    summary="Send dead letters again (admin)",
-    tags=["data"],
-)
+@_admin_post("dead-letters/replay", forms.Replayed, "Send dead letters again", "data")
 def replay(project: ProjectName, which: forms.Replay, caller: Caller) -> Response:
     """Mended by `edits` where given."""
     found = caller.enter(project, "admin")
     return Json(caller.rooms.dead_letters.replay(found.id, which.ids, edits=which.edits or None))
 
 
-@router.post(
-    "/projects/{project}/dead-letters/discard",
-    response_model=forms.Discarded,
-    responses=_ENTER,
-    summary="Give dead letters up (admin)",
-    tags=["data"],
-)
+@_admin_post("dead-letters/discard", forms.Discarded, "Give dead letters up", "data")
 def discard(project: ProjectName, which: forms.Discard, caller: Caller) -> Response:
     """They stay in the ledger as rejected."""
     found = caller.enter(project, "admin")
@@ -153,13 +170,7 @@ def discard(project: ProjectName, which: forms.Discard, caller: Caller) -> Respo
 EdgeName = Annotated[str, Path(description="Id of the merge, from a person's `edges`.", min_length=1, max_length=200)]
 
 
-@router.post(
-    "/projects/{project}/merges/{edge}/undo",
-    response_model=forms.EdgeBody,
-    responses=_ENTER | responses(409),
-    summary="Take a merge back (admin)",
-    tags=["people"],
-)
+@_admin_post("merges/{edge}/undo", forms.EdgeBody, "Take a merge back", "people", 409)
 def undo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """No event moves: from now on questions read two persons."""
     found = caller.enter(project, "admin")
@@ -167,13 +178,7 @@ def undo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     return Json({"edge": edge, "undone": True})
 
 
-@router.post(
-    "/projects/{project}/merges/{edge}/redo",
-    response_model=forms.EdgeBody,
-    responses=_ENTER | responses(409),
-    summary="Make an undone merge count again (admin)",
-    tags=["people"],
-)
+@_admin_post("merges/{edge}/redo", forms.EdgeBody, "Make an undone merge count again", "people", 409)
 def redo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """The reverse of undo."""
     found = caller.enter(project, "admin")

@@ -115,6 +115,14 @@ class IdentityRoom(Protocol):
         ...
 
 
+class RemovalRoom(Protocol):
+    """Ends projects."""
+
+    def remove(self, project: str) -> Mapping[str, Any]:
+        """Deletes the project of this id and all that is its: `id`, and `events`, how many it had. Raises `not_found`."""
+        ...
+
+
 class LoaderRoom(Protocol):
     """Moves events from the log to the store."""
 
@@ -145,6 +153,7 @@ class Rooms:
     ledger: LedgerRoom
     dead_letters: DeadLetterRoom
     identity: IdentityRoom
+    removal: RemovalRoom
     loader: LoaderRoom | None
     log: LogRoom | None
     collectors: Callable[[], list[dict[str, Any]]]
