@@ -122,13 +122,30 @@ def test_a_log_that_is_emptied_when_nothing_was_under_way_is_not_missed(tmp_path
         asyncio.run(story(id_))
 
 
+def test_a_log_that_is_restored_elsewhere_misses_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        writer = writer_of(tmp_path / "log", segment_size=1)
+        for id_ in "abc":
+            await writer.append([event(id_)])
+        await writer.close()
+
+    asyncio.run(story())
+    copy = tmp_path / "another machine" / "log"
+    shutil.copytree(tmp_path / "log", copy)
+    remove(copy, "*.lock")
+    assert FileLogReader(copy).lost() == []
+    assert load(FileLogReader(copy)) == ["a", "b", "c"]
+    assert FileLogReader(copy).lost() == FileLogReader(tmp_path / "log").lost() == []
+
+
 def test_a_removed_lock_file_opens_a_living_writers_name_to_nobody(tmp_path: Path) -> None:
     async def story() -> None:
-        writer, reader = writer_of(tmp_path), FileLogReader(tmp_path)
+        writer, reader = writer_of(tmp_path, segment_age=0.05), FileLogReader(tmp_path)
         await writer.append([event("a")])
         remove(tmp_path, "*.lock")
         assert reader.sealed(1 << 30) == []
-        await writer.append([event("b")])  # takes its name again
+        await asyncio.sleep(0.1)
+        await writer.append([event("b")])  # in the next segment, for which it takes its name again
         with pytest.raises(AlmanacError, match="Another process writes"):
             writer_of(tmp_path)
         await writer.close()

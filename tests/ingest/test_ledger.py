@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from almanac.adapters.clickhouse import ClickHouseStore
+from almanac.adapters.log_file import FileLogReader, FileLogWriter
 from almanac.core.errors import unavailable
 from almanac.core.event import DeadLetter, dead_letter
 from almanac.core.ports import LostSegment, Tally
 from almanac.ingest.ledger import Ledger, LedgerRow, told_lost
+from almanac.ingest.load import Loader
 
 from .conftest import NOW_US, Bench
 
@@ -58,6 +63,36 @@ def test_what_was_removed_from_the_log_before_it_was_loaded_is_a_gap(bench: Benc
     assert rows == [LedgerRow(bench.project, HOUR, 5, 2, 0, 0, 1), LedgerRow(bench.project, HOUR - timedelta(hours=1), 1, 0, 0, 0, 0)]
     assert [row.gap for row in rows] == [2, 1]
     assert [row.gap for row in ledger.rows(bench.project, HOUR)] == [2]
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_lines_that_went_from_a_piece_of_the_log_are_a_gap(bench: Bench, tmp_path: Path, left: int) -> None:
+    """3 accepted, of which somebody left none or one; and a batch that was planned with a piece that is gone since."""
+
+    async def collect(*ids: str) -> None:
+        writer = FileLogWriter(
+            tmp_path / "log", "c", segment_size=1, segment_age=1, log_limit=1 << 30, disk_reserve=0, clock=lambda: NOW_US
+        )
+        await writer.append([bench.event(id_) for id_ in ids])
+        await writer.close()
+
+    asyncio.run(collect("a", "b", "c"))
+    asyncio.run(collect("d"))
+    asyncio.run(collect("e", "f"))
+    reader = FileLogReader(tmp_path / "log")
+    cut, whole, gone = reader.sealed(1 << 30)
+    cut.path.write_bytes(b"".join(cut.path.read_bytes().splitlines(keepends=True)[:left]))
+    plan = bench.settings.data / "load" / "plan.json"
+    plan.parent.mkdir(exist_ok=True)
+    number = bench.value("SELECT max(batch) + 1 FROM ledger")
+    plan.write_text(json.dumps({"batch": number, "segments": [cut.name, whole.name, gone.name], "loaded": False}))
+    gone.path.unlink()
+    reader = FileLogReader(tmp_path / "log")
+    Loader(reader, bench.store, bench.settings, clock=lambda: bench.now).drain()
+    assert [lost.name for lost in reader.lost()] == [gone.name]
+    [row] = Ledger(bench.store, reader).rows(bench.project)
+    assert row == LedgerRow(bench.project, HOUR, 6, left + 1, 0, 0, 0)
+    assert row.gap == 3 - left + 2
 
 
 def test_missing_segments_in_words() -> None:

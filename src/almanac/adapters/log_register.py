@@ -20,7 +20,6 @@ import msgspec
 from almanac.core.ports import Tally
 
 _TALLIES: Final = msgspec.json.Decoder(list[tuple[str, int, int]])
-_DRAFT: Final = ".draft"
 _ABSENT: Final = (FileNotFoundError, NotADirectoryError)
 
 
@@ -45,11 +44,10 @@ class Register:
 
     def seal(self, stem: str, counts: dict[tuple[str, int], int]) -> None:
         """What the segment holds. Without an entry, as after it was loaded, nothing happens."""
-        draft = self.folder / f"{stem}{_DRAFT}"
-        with contextlib.suppress(OSError):
-            if self.has(stem):
-                draft.write_bytes(msgspec.json.encode([(project, hour, count) for (project, hour), count in sorted(counts.items())]))
-                draft.rename(self.path(stem))
+        tallies = msgspec.json.encode([(project, hour, count) for (project, hour), count in sorted(counts.items())])
+        with contextlib.suppress(OSError), self.path(stem).open("r+b") as entry:
+            entry.write(tallies)  # a half of it does not decode, and tells as little as an empty entry
+            entry.truncate()
 
     def forget(self, stems: Iterable[str]) -> None:
         """These are loaded or were empty: durable when this returns, so that their files may go. Raises OSError."""
@@ -72,7 +70,7 @@ class Register:
     def stems(self) -> set[str]:
         """All that are under way."""
         try:
-            return {name for name in os.listdir(self.folder) if not name.endswith(_DRAFT)}  # noqa: PTH208 - as in `log_segments.listing`
+            return set(os.listdir(self.folder))  # noqa: PTH208 - as in `log_segments.listing`
         except _ABSENT:
             return set()
 

@@ -125,7 +125,8 @@ class SegmentWriter:
 
     def write(self, lines: bytes, counts: Counts) -> None:
         """Appends whole lines; they are durable when this returns. When it raises, nothing of them stays."""
-        self.prepare()
+        if not self._open:
+            self.prepare()
         self._room.check(len(lines))
         current = self._open = self._open or self._begin()
         try:
