@@ -285,7 +285,14 @@ def compile(question: Funnel, scope: Scope) -> Compiled:  # noqa: A001 (the prom
         wanted=Sql("1") if question.order == "strict" else any_of(matches),
         grouped=_grouped(question, wide),
         streams=streams_of(several_values=_several_values(question), in_periods=trend, wide=wide, window=window),
-        runs=runs_of(question.order, wide=wide, window=window, spoils=bool(question.exclusions), limited=trend),
+        runs=runs_of(
+            question.order,
+            steps=len(question.steps),
+            exclusions=_exclusions(question),
+            wide=wide,
+            window=window,
+            limited=trend,
+        ),
         labelled=Sql(LABELLED if question.breakdown else UNLABELLED),
         view=Sql({"steps": STEPS, "trend": TREND, "time_to_convert": TIME_TO_CONVERT}[question.view]),
     )
@@ -321,9 +328,9 @@ def _values(question: Funnel, scope: Scope, span: TimeRange) -> dict[str, Any]:
         "window": question.window.microseconds,
         "never": _NEVER,
         "excluded": (1 << matches) - (1 << steps),
-        "excluded_bits": list(range(steps, matches)),
-        "excluded_after": [exclusion.from_step for exclusion in question.exclusions],
-        "excluded_before": [exclusion.to_step or steps for exclusion in question.exclusions],
+        "excluded_bits": [bit for bit, _, _ in _exclusions(question)],
+        "excluded_after": [after for _, after, _ in _exclusions(question)],
+        "excluded_before": [until for _, _, until in _exclusions(question)],
         "from_step": question.from_step,
         "to_step": question.last_step,
         "bins": question.bins or 0,
@@ -343,6 +350,12 @@ def _values(question: Funnel, scope: Scope, span: TimeRange) -> dict[str, Any]:
             "period_ends": [_microseconds(end - span.start) for end in ends],
         }
     return values
+
+
+def _exclusions(question: Funnel) -> list[tuple[int, int, int]]:
+    """The bit of each in a mark, and the numbers of its two steps."""
+    steps = len(question.steps)
+    return [(steps + place, one.from_step, one.to_step or steps) for place, one in enumerate(question.exclusions)]
 
 
 def _tags(question: Funnel, scope: Scope) -> Sql:

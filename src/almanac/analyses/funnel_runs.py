@@ -7,9 +7,10 @@ steps of the best run were, in microseconds. `windowFunnel` is no base for this:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from almanac.core.sql import EMPTY, Sql, sql
+from almanac.core.sql import EMPTY, Sql, any_of, identifier, join, number, sql
 
 # Only the starts of one period count, and what can belong to them.
 IN_PERIODS: Final = """
@@ -46,57 +47,50 @@ VALUES_JOINED: Final = """ARRAY JOIN if(
         ['']
     ) AS value"""
 
-# `deadlines` (state.1): by when the latest run that has got to each step has to be through, 0 where none has. A later start leaves more
-# time and is never further, so one run a step will do. `firsts` (state.2): the deadline of the first run that got there. The steps' times
-# are then looked up for the one run that counts: kept for all runs, they took 0.69 s instead of 0.39 s (6 M events).
+# Step by step, over all events of a person at once. `reached_k`: at each event by which the latest run gets to step k, by when that run has
+# to be through, else 0. A later start leaves more time and is never further, so the latest run will do. The run that counts is the first
+# one at the last level (`deadline`), and its step k is where the first run gets there that is not an earlier one.
+# Event by event, with one `arrayFold`, a funnel took 1.2 s in all where it takes 0.65 s now (4 M events of 0.5 M people, one core).
+# TRICKY: a condition on `level` itself is moved below all steps, with a copy of them: 2.3 s instead of 0.5 s for twenty steps in periods.
 ORDERED: Final = """
     SELECT
         person,
         value,
         period,
-        arrayFold(
-            (positions, step) -> arrayPushBack(
-                positions,
-                arrayFirstIndex(
-                    (mark, position) -> position > positions[-1] AND bitTest(toUInt64(mark), step), marks, arrayEnumerate(marks)
-                )
-            ),
-            range(1, level),
-            [arrayFirstIndex(mark -> mark >= start AND bitTest(toUInt64(mark), 0), marks)]
-        ) AS positions_of_steps,
-        arrayMap(position -> toInt64(bitShiftRight(marks[position], {instant_at:UInt8})), positions_of_steps) AS instants
+        arrayMap(mark -> toInt64(bitShiftRight(mark, {instant_at:UInt8})), arrayResize([$marks_of_steps], level)) AS instants
     FROM
     (
         SELECT
             *,
-            arrayFold(
-                (state, mark) -> (
-                    arrayMap(
-                        (deadline, previous, step) -> if(bitTest(toUInt64(mark), step) AND mark <= previous, previous, deadline),
-                        state.1,
-                        arrayPushFront(arrayPopBack(state.1), $deadline),
-                        range({steps:UInt8})
-                    ),
-                    arrayMap((first, deadline) -> if(first = 0, deadline, first), state.2, state.1),
-                    $spoilt
-                ),
-                marks,
-                (arrayWithConstant({steps:UInt8}, $wide(0)), arrayWithConstant({steps:UInt8}, $wide(0)), toUInt8(0))
-            ) AS state,
-            arrayCount(deadline -> deadline > 0, state.1) AS level,
-            if(state.2[level] > 0, state.2[level], state.1[level]) - $window - {low:UInt64} AS start
-        FROM streams
+            [$firsts] AS firsts,
+            arrayCount(first -> first > 0, firsts) AS level,
+            firsts[level] AS deadline
+        FROM $reached
+        WHERE arrayExists(latest -> latest > 0, reached_1) AND NOT ($spoilt)
     )
-    WHERE level > 0 AND NOT state.3
 """
 
+FIRST_REACHED: Final = """
+        (SELECT *, arrayMap(mark -> if(bitTest(toUInt64(mark), 0), $deadline, $wide(0)), marks) AS reached_1 FROM streams)"""
+
+# A subquery for each step: as aliases within one, twenty steps took 0.8 s to analyse.
+NEXT_REACHED: Final = """
+        (
+        SELECT
+            *,
+            arrayMap(
+                (mark, latest) -> if(bitTest(toUInt64(mark), $bit) AND mark <= latest, latest, $wide(0)), marks, $latest_before
+            ) AS $name
+        FROM $reached
+        )"""
+
+# At each event the latest run that got to the step before that event; 0 when none has.
+LATEST_BEFORE: Final = "arrayShiftRight(arrayFill(latest -> latest > 0, $reached), 1)"
+
 # The latest run past the first of the two steps has not reached the second: if it has, so have all earlier ones.
-ORDERED_SPOILT: Final = """greatest(state.3, arrayExists(
-                        (bit, after, before) -> bitTest(toUInt64(mark), bit)
-                            AND mark <= state.1[after]
-                            AND state.1[after] != state.1[before],
-                        {excluded_bits:Array(UInt8)}, {excluded_after:Array(UInt8)}, {excluded_before:Array(UInt8)}
-                    ))"""
+ORDERED_SPOILT: Final = """arrayExists(
+            (mark, after, before) -> bitTest(toUInt64(mark), $bit) AND mark <= after AND after != before, marks, $after, $before
+        )"""
 
 # Step by step over the whole stream: which of the runs that begin at each event go on with the event after their last.
 STRICT: Final = """
@@ -192,21 +186,40 @@ ANY: Final = """
 """
 
 
-def runs_of(order: str, *, wide: Sql, window: Sql, spoils: bool, limited: bool) -> Sql:
-    """The runs in that order. `spoils`: there are exclusions; `limited`: only starts before `entry_end` count.
+def runs_of(order: str, *, steps: int, exclusions: Sequence[tuple[int, int, int]], wide: Sql, window: Sql, limited: bool) -> Sql:
+    """The runs in that order. `exclusions`: for each its bit, and the numbers of the steps after and before which it spoils a run.
 
-    `wide` converts to the marks' type; `window` is the window in the marks' scale.
+    `limited`: only starts before `entry_end` count. `wide` converts to the marks' type; `window` is the window in the marks' scale.
     """
     opened = Sql("mark < entry_end") if limited else Sql("1")
     if order == "any":
         return sql(ANY, open=opened)
     if order == "strict":
-        spoilt = sql(STRICT_SPOILT, window=window) if spoils else Sql("state.2")
+        spoilt = sql(STRICT_SPOILT, window=window) if exclusions else Sql("state.2")
         return sql(STRICT, window=window, open=opened, spoilt=spoilt)
+    return _ordered(steps, exclusions, wide, window, limited=limited)
+
+
+def _ordered(steps: int, exclusions: Sequence[tuple[int, int, int]], wide: Sql, window: Sql, *, limited: bool) -> Sql:
     deadline = sql("bitOr(mark, {low:UInt64}) + $window", window=window)
     if limited:
         deadline = sql("if(mark < entry_end, $deadline, $wide(0))", deadline=deadline, wide=wide)
-    return sql(ORDERED, wide=wide, window=window, deadline=deadline, spoilt=Sql(ORDERED_SPOILT) if spoils else Sql("state.3"))
+    names = [identifier(f"reached_{step}") for step in range(1, steps + 1)]
+    latest_before = [sql(LATEST_BEFORE, reached=name) for name in names]
+    reached = sql(FIRST_REACHED, deadline=deadline, wide=wide)
+    for bit in range(1, steps):
+        reached = sql(NEXT_REACHED, bit=number(bit), wide=wide, latest_before=latest_before[bit - 1], name=names[bit], reached=reached)
+    spoilt = [
+        sql(ORDERED_SPOILT, bit=number(bit), after=latest_before[after - 1], before=latest_before[before - 1])
+        for bit, after, before in exclusions
+    ]
+    return sql(
+        ORDERED,
+        firsts=join(", ", [sql("arrayFirst(latest -> latest > 0, $name)", name=name) for name in names]),
+        marks_of_steps=join(", ", [sql("arrayFirst((mark, latest) -> latest >= deadline, marks, $name)", name=name) for name in names]),
+        reached=reached,
+        spoilt=any_of(spoilt),
+    )
 
 
 def streams_of(*, several_values: bool, in_periods: bool, wide: Sql, window: Sql) -> Sql:
