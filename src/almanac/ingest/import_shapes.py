@@ -134,7 +134,7 @@ def _object(cell: Any, column: str) -> Any:
     text = cell.encode("utf-8", "replace") if isinstance(cell, str) else cell
     if fields_of(text) is None:
         try:
-            text = bodies.mend(text)
+            text = bodies.mend(bodies.clean(text))
         except AlmanacError:
             raise ValueError(f"The column {column} does not hold a JSON object") from None
     return Raw(text)

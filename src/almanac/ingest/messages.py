@@ -182,6 +182,11 @@ def checked(raw: Raw | bytes, limit: int) -> bool:
     return written[:1] == b"{"
 
 
+def is_id(sent: str) -> bool:
+    """Whether a text can be an event's id as it is: not a long one, nor what once was an object or a list."""
+    return len(sent) <= LONGEST_ID and sent[0] not in "{["
+
+
 def message_id(sent: str | None, content: Callable[[], bytes], *, timed: bool, call: Call, index: int) -> str:
     """The sender's id of a message, or one derived from its content.
 
@@ -189,9 +194,7 @@ def message_id(sent: str | None, content: Callable[[], bytes], *, timed: bool, c
     and the place in the request belong to the derived id then.
     """
     if sent:
-        if len(sent) <= LONGEST_ID and sent[0] not in "{[":
-            return sent
-        return derived_id(sent.encode("utf-8", "replace"))
+        return sent if is_id(sent) else derived_id(sent.encode("utf-8", "replace"))
     return derived_id(content() if timed else b"%d\0%d\0%b" % (call.received_us, index, content()))
 
 

@@ -40,6 +40,22 @@ def only(door: Any, say: Any, sent: dict[str, Any], path: str = "/batch/", **mor
     return found
 
 
+def test_a_campaign_among_the_properties_is_told_where_the_address_does_not(door: Any) -> None:
+    for properties, told in (
+        ({"utm_source": "google", "$utm_medium": "cpc", "utm_campaign": None}, {"source": "google", "medium": "cpc"}),
+        ({"utm_source": "google", "$utm_source": "bing", "utm_term": 5}, {"source": "google", "term": "5"}),
+        ({"utm_source": "google", "utm_content": "a", "$current_url": "https://x.example/?utm_source=bing"}, {"content": "a"}),
+        ({"utm_source": "google", "$current_url": "https://x.example/?utm_source=google"}, None),
+        ({"$initial_utm_source": "google"}, None),
+    ):
+        door.clear()
+        body = {"api_key": "test-write-key", "batch": [item("e", properties, distinct_id="u")]}
+        assert door.post("/batch/", body, key=None).status == 200
+        (stored,) = door.events
+        assert (json.loads(stored.campaign) if stored.campaign else None) == told
+        assert json.loads(bytes(stored.properties)) == properties
+
+
 def test_a_servers_events(door: Any, say: Any) -> None:
     properties = {**SERVER, "$groups": {"company": "acme"}, "$session_id": "s1", "$set": {"a": 1, "b": 1}, "$unset": ["c"]}
     sent = item("bought", properties, distinct_id="u1", **{"$set": {"b": 2}, "$set_once": {"d": 3}})

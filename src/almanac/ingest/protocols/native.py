@@ -32,14 +32,12 @@ from typing import Final
 import msgspec
 
 from almanac.core.errors import AlmanacError
-from almanac.core.event import EMPTY, Event, Kind, Merge, Raw
+from almanac.core.event import Event, Kind, Merge, Raw, copied
 from almanac.ingest import body as bodies
 from almanac.ingest import messages as reading
 from almanac.ingest.answers import SUCCESS, Answer, as_json
 from almanac.ingest.call import Call, Protocol, Route
-from almanac.ingest.messages import Fields, Shape, UnfitError
-
-NONE: Final = Raw(b"")
+from almanac.ingest.messages import NONE, NOTHING, Fields, Shape, UnfitError
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -93,13 +91,12 @@ class Library(msgspec.Struct, gc=False):
 
 _ITEM: Final = Shape(Item)
 _LIBRARY: Final = Shape(Library)
-_NO_LIBRARY: Final = Library()
 _BATCH: Final = msgspec.json.Decoder(Batch)
 _ITEMS: Final = msgspec.json.Decoder(list[Item])
 _KINDS: Final = {kind.value: kind.value for kind in Kind if kind is not Kind.DEAD_LETTER}
 _NAMED_BY_KIND: Final = frozenset(kind.value for kind in (Kind.PAGE, Kind.SCREEN, Kind.IDENTIFY, Kind.ALIAS, Kind.GROUP, Kind.PROFILE))
-_OBJECTS: Final = ("properties", "groups", "context", "flags", "person")
-_NOTHING: Final[Fields] = {}
+_OBJECTS: Final = {"properties": "properties", "groups": "groups", "context": "context", "flags": "flags", "person": "profile"}
+_BLANK: Final = Event("", "", "", "", 0, protocol="native")
 
 
 def take(call: Call) -> Answer:
@@ -109,7 +106,7 @@ def take(call: Call) -> Answer:
         _take_odd(call)
     else:
         items, sent = found
-        reading.strictly(call, items, lambda index, item: _build(call, index, item, sent, _NOTHING))
+        reading.strictly(call, items, _Builder(call, sent))
     return as_json({**SUCCESS, "accepted": len(call.events) - len(call.rejected), "rejected": call.rejected})
 
 
@@ -134,7 +131,7 @@ def _take_odd(call: Call) -> None:
     first = reading.fields_of(items[0]) if items else None
     _admit(call, reading.text_of(around.get("write_key")), reading.text_of((first or {}).get("write_key")))
     sent = reading.text_of(around.get("sent_at")) if "batch" in around else ""
-    reading.tolerantly(call, items, _ITEM, lambda index, item, unknown: _build(call, index, item, sent, unknown))
+    reading.tolerantly(call, items, _ITEM, _Builder(call, sent))
 
 
 def _lines(call: Call) -> list[Raw] | None:
@@ -162,6 +159,71 @@ def _admit(call: Call, *in_body: str | None) -> None:
     call.admit(call.bearer, call.query.get("write_key"), *in_body, call.basic_user)
 
 
+class _Builder:
+    """Makes events of the items of one request. `sent`: the request's time of sending."""
+
+    __slots__ = ("_blank", "_call", "_from_server", "_limit")
+
+    def __init__(self, call: Call, sent: str) -> None:
+        self._call = call
+        self._limit = call.settings.depth_limit
+        self._from_server = call.from_server and not call.from_browser
+        self._blank = copied(_BLANK)
+        self._blank.project, self._blank.received_us, self._blank.sent_time = call.project, call.received_us, reading.instant(sent)
+
+    def __call__(self, index: int, item: Item, unknown: Fields = NOTHING) -> Event:
+        """The event of the item at place `index`; `unknown`: undocumented members. Raises `UnfitError`."""
+        event = copied(self._blank)
+        event.kind, event.name = _said(item)
+        id_ = item.id
+        event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, item, unknown)
+        if when := item.time:
+            event.client_time = when if when[4:5] == "-" else reading.instant(when)
+        if item.sent_at:
+            event.sent_time = reading.instant(item.sent_at)
+        if item.keep_time:
+            event.keep_time = True
+        if user := item.user_id:
+            event.user_id = user
+        if anonymous := item.anonymous_id:
+            event.anonymous_id = anonymous
+        if device := item.device_id:
+            event.device_id = device
+        event.distinct_id = item.distinct_id or user or anonymous or device or ""
+        self._describe(event, item)
+        unknown = _take_objects(event, item, unknown, self._limit)
+        _relate(event, item, self._limit)
+        if unknown:
+            event.rest = reading.object_of(unknown)
+        return event
+
+    def _describe(self, event: Event, item: Item) -> None:
+        """Fills in where: fields are set only where there is something to say, because setting one takes longer than looking."""
+        if self._from_server if item.is_server is None else item.is_server:
+            event.is_server = True
+        else:
+            event.ip, event.user_agent = self._call.ip, self._call.user_agent
+        if item.ip:
+            event.ip = item.ip
+        if item.user_agent:
+            event.user_agent = item.user_agent
+        if item.session_id:
+            event.session_id = item.session_id
+        if item.window_id:
+            event.window_id = item.window_id
+        if item.url:
+            event.url = item.url
+        if item.title:
+            event.title = item.title
+        if item.referrer:
+            event.referrer = item.referrer
+        if item.screen:
+            event.screen = item.screen
+        if item.library is not NONE:
+            library = _LIBRARY.lenient(item.library)
+            event.library, event.library_version = library.name or "", library.version or ""
+
+
 def _said(item: Item) -> tuple[str, str]:
     kind = _KINDS.get(item.kind or "track")
     if kind is None:
@@ -172,57 +234,17 @@ def _said(item: Item) -> tuple[str, str]:
     return kind, name
 
 
-def _build(call: Call, index: int, item: Item, sent: str, unknown: Fields) -> Event:
-    kind, name = _said(item)
-    objects, unknown = _objects(item, unknown, call.settings.depth_limit)
-    library = _NO_LIBRARY if item.library is NONE else _LIBRARY.lenient(item.library)
-    is_server = (call.from_server and not call.from_browser) if item.is_server is None else item.is_server
-    event = Event(
-        project=call.project,
-        event_id=reading.message_id(item.id, lambda: _content(item, unknown), timed=bool(item.time), call=call, index=index),
-        kind=kind,
-        name=name,
-        received_us=call.received_us,
-        client_time=reading.instant(item.time or ""),
-        sent_time=reading.instant(item.sent_at or sent),
-        keep_time=bool(item.keep_time),
-        distinct_id=item.distinct_id or item.user_id or item.anonymous_id or item.device_id or "",
-        user_id=item.user_id or "",
-        anonymous_id=item.anonymous_id or "",
-        device_id=item.device_id or "",
-        session_id=item.session_id or "",
-        window_id=item.window_id or "",
-        url=item.url or "",
-        title=item.title or "",
-        referrer=item.referrer or "",
-        screen=item.screen or "",
-        ip=item.ip or ("" if is_server else call.ip),
-        user_agent=item.user_agent or ("" if is_server else call.user_agent),
-        library=library.name or "",
-        library_version=library.version or "",
-        protocol="native",
-        is_server=is_server,
-    )
-    if objects:
-        event.properties, event.groups = objects.get("properties", EMPTY), objects.get("groups", EMPTY)
-        event.context, event.flags = objects.get("context", EMPTY), objects.get("flags", EMPTY)
-        event.profile = objects.get("person", EMPTY)
-    _relate(event, item, call.settings.depth_limit)
-    if unknown:
-        event.rest = reading.object_of(unknown)
-    return event
-
-
-def _objects(item: Item, unknown: Fields, limit: int) -> tuple[Fields, Fields]:
-    """The members that have to be objects; those that are not are kept among the unknown ones."""
-    objects: Fields = {}
-    for name in _OBJECTS:
+def _take_objects(event: Event, item: Item, unknown: Fields, limit: int) -> Fields:
+    """Fills in the members that have to be objects; those that are not are kept among the unknown ones, which are returned."""
+    for name, field in _OBJECTS.items():
         value: Raw = getattr(item, name)
-        if value is not NONE and reading.checked(value, limit):
-            objects[name] = value
-        elif value is not NONE and not reading.is_empty(value):
+        if value is NONE:
+            continue
+        if reading.checked(value, limit):
+            setattr(event, field, value)
+        elif not reading.is_empty(value):
             unknown = {**unknown, name: value}
-    return objects, unknown
+    return unknown
 
 
 def _relate(event: Event, item: Item, limit: int) -> None:
@@ -235,9 +257,12 @@ def _relate(event: Event, item: Item, limit: int) -> None:
         event.group_profile = item.group
 
 
-def _content(item: Item, unknown: Fields) -> bytes:
-    stable = msgspec.structs.replace(item, sent_at=None, write_key=None)
-    return msgspec.json.encode(stable) + (reading.canonical(unknown) if unknown else b"")
+def _derived_id(call: Call, index: int, item: Item, unknown: Fields) -> str:
+    def content() -> bytes:
+        stable = msgspec.structs.replace(item, sent_at=None, write_key=None)
+        return msgspec.json.encode(stable) + (reading.canonical(unknown) if unknown else b"")
+
+    return reading.message_id(item.id, content, timed=bool(item.time), call=call, index=index)
 
 
 PROTOCOL: Final = Protocol("native", (Route("POST", "/api/v1/events", take),))

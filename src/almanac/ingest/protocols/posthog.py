@@ -19,8 +19,8 @@ from almanac.core.event import Event
 from almanac.ingest import messages as reading
 from almanac.ingest.answers import SUCCESS, Answer, as_json, failure
 from almanac.ingest.call import Call, Protocol, Route
-from almanac.ingest.messages import Fields
-from almanac.ingest.protocols.posthog_event import ITEM, NONE, Envelope, Item, build
+from almanac.ingest.messages import NONE, Fields
+from almanac.ingest.protocols.posthog_event import ITEM, Builder, Envelope, Item
 
 _SCRIPT: Final = re.compile(
     r"(all-external-dependencies|array|conversations|crisp-chat|customizations|dead-clicks|default-extensions|element-inference|"
@@ -41,7 +41,6 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _BODY: Final = msgspec.json.Decoder(Body)
-_NOTHING: Final[Fields] = {}
 
 
 def take(call: Call) -> Answer:
@@ -74,13 +73,8 @@ def _take(call: Call, sent: dict[int, str]) -> Answer:
     first = body.batch[0] if body.batch else Item()
     within = reading.fields_of(first.properties) or {} if not (call.bearer or body.api_key or body.token) else {}
     _admit(call, body.api_key or body.token, first.api_key or first.token, reading.text_of(within.get("token")))
-    around = _around(call, body.sent_at, historical=bool(body.historical_migration))
-
-    def one(index: int, item: Item) -> Event:
-        sent[index] = item.uuid or ""
-        return build(call, index, item, around, _NOTHING)
-
-    return reading.strictly(call, body.batch, one)
+    sent.update((index, item.uuid or "") for index, item in enumerate(body.batch))
+    return reading.strictly(call, body.batch, Builder(call, _around(call, body.sent_at, historical=bool(body.historical_migration))))
 
 
 def _take_odd(call: Call, sent: dict[int, str]) -> Answer:
@@ -90,11 +84,11 @@ def _take_odd(call: Call, sent: dict[int, str]) -> Answer:
     within = reading.fields_of(first.get("properties", NONE)) or {}
     _admit(call, *(reading.text_of(place.get(name)) for place in (members, first, within) for name in ("api_key", "token")))
     historical = reading.true_of(members.get("historical_migration"))
-    around = _around(call, reading.text_of(members.get("sent_at")), historical=historical)
+    build = Builder(call, _around(call, reading.text_of(members.get("sent_at")), historical=historical))
 
     def one(index: int, item: Item, unknown: Fields) -> Event:
         sent[index] = item.uuid or ""
-        return build(call, index, item, around, unknown)
+        return build(index, item, unknown)
 
     return reading.tolerantly(call, items, ITEM, one)
 

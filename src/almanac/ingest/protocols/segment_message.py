@@ -9,7 +9,7 @@ import msgspec
 from almanac.core.event import EMPTY, Event, Kind, Merge, Raw, copied
 from almanac.ingest import messages as reading
 from almanac.ingest.call import Call
-from almanac.ingest.messages import LONGEST_ID, NONE, NOTHING, Fields, Shape, UnfitError
+from almanac.ingest.messages import NONE, NOTHING, Fields, Shape, UnfitError
 from almanac.ingest.protocols.segment_context import BLANK, PAGE, lifted
 from almanac.ingest.senders import is_server_library
 
@@ -88,7 +88,7 @@ class Builder:
             else:
                 unknown = {**unknown, "properties": m.properties}
         id_ = m.message_id
-        event.event_id = id_ if id_ and len(id_) <= LONGEST_ID and id_[0] not in "{[" else _derived_id(self._call, index, m, unknown)
+        event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, m, unknown)
         if when := m.timestamp or m.original_timestamp:
             event.client_time = when if when[4:5] == "-" else reading.instant(when)
         if m.sent_at:
