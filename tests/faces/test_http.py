@@ -203,7 +203,7 @@ def test_every_error_has_the_one_shape(house: House, shop: Keys) -> None:
     answers = [
         (404, house.client.get("/nowhere")),
         (404, house.client.get(f"{project}/events/", headers=bearer(shop.read))),
-        (405, house.client.delete(project, headers=bearer(shop.admin))),
+        (405, house.client.put(project, headers=bearer(shop.admin))),
         (401, house.client.get(project)),
         (401, house.client.get(project, headers={"Authorization": "Basic abc"})),
         (403, house.client.get(project, headers=bearer(shop.write))),
