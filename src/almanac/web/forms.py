@@ -98,8 +98,22 @@ class PersonBody(BaseModel):
     events: list[dict[str, Any]] = Field(description="Latest events, the newest first.")
 
 
+_PROJECT: dict[str, Any] = {
+    "id": "ticket-shop",
+    "name": "Ticket shop",
+    "zone": "Europe/Berlin",
+    "week_start": "monday",
+    "quota": 0,
+    "retention_days": 400,
+    "created_at": "2026-01-31T12:00:00Z",
+    "settings": {},
+}
+
+
 class ProjectBody(BaseModel):
     """A project."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PROJECT]})
 
     id: str
     name: str
@@ -114,6 +128,8 @@ class ProjectBody(BaseModel):
 class NewProject(Form):
     """A project to make."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ticket shop", "zone": "Europe/Berlin"}]})
+
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$", description="Its name, unique.")
     zone: str = Field("UTC", max_length=100, description="IANA zone in which days begin.")
     write_key: str = Field(
@@ -124,6 +140,12 @@ class NewProject(Form):
 class MadeProject(ProjectBody):
     """A new project and its keys, in the only moment when they can be read."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{**_PROJECT, "write_key": "wk_Jp3x9…Zk7Q", "api_key": "rk_f0Qm2…8sLw", "admin_key": "ak_7Hd1n…c3Vb"}]
+        }
+    )
+
     write_key: str
     api_key: str = Field(description="The read key.")
     admin_key: str
@@ -131,6 +153,8 @@ class MadeProject(ProjectBody):
 
 class ProjectChange(Form):
     """What to change; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"retention_days": 400, "quota": 5000}]})
 
     zone: str | None = Field(None, max_length=100, description="IANA zone in which days begin.")
     week_start: WeekStart | None = Field(None, description="First day of the week.")
