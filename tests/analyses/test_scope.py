@@ -270,8 +270,8 @@ def test_the_engine_begins_periods_where_the_calendar_does(world: Any, zone: str
     scope = scope_of(world, world.project(), range=span, week_start=week_start)
     for interval in ("hour", "day", "week", "month", "quarter", "year"):
         statement = sql(
-            "SELECT DISTINCT toUnixTimestamp($start) AS start FROM (SELECT toDateTime64(1677628800 + 1800 * number, 6, 'UTC') AS time "
-            "FROM numbers(1488)) ORDER BY start",
+            "SELECT DISTINCT toUnixTimestamp($start) AS start FROM (SELECT toDateTime64(1677628800 + 1800 * number, 6, 'UTC') AS time, "
+            "toDate(time) AS day FROM numbers(1488)) ORDER BY start",
             start=scope.period(interval),
         )
         starts = [row[0] for row in world.store.query(statement).rows]

@@ -147,6 +147,11 @@ DIMENSION = """
             $other
         ) AS $name,"""
 
+# A statement around the only side would take 2 ms to analyse, half as long as all the rest.
+ONE_SIDE = """$sides
+    ORDER BY period$names
+"""
+
 STATEMENT = """
 SELECT side, period$names, $results
 FROM
@@ -188,6 +193,8 @@ def compile(question: Trend, scope: Scope) -> Compiled:  # noqa: A001 (the promi
         )
         for place, span in enumerate(spans)
     ]
+    if len(sides) == 1 and not any(states):
+        return Compiled(sql(ONE_SIDE, sides=sides[0], names=listed))
     results = [
         sql("uniqExactMerge($column) OVER (PARTITION BY side$names ORDER BY period) AS running_$column", column=column, names=listed)
         if state
