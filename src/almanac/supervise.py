@@ -63,7 +63,7 @@ class Child:
 
 
 def _beside(settings: dict[str, Any], environment: dict[str, str]) -> subprocess.Popen[bytes] | None:
-    """A process that does its work once and ends, such as the demo's sender."""
+    """A process that is not started again when it ends, such as the demo's sender."""
     if not settings.get("beside"):
         return None
     command = [sys.executable, "-m", "almanac.app", *str(settings["beside"]).split(" ")]

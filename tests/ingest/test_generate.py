@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from almanac.core.analysis import analysis_of, registry
 from almanac.core.errors import AlmanacError
-from almanac.ingest.generate import messages, truth
+from almanac.ingest.generate import messages, regulars, truth
 from almanac.ingest.generate_pack import Generator, load_pack
 from almanac.ingest.generate_shares import apportion, reached, rounded
 
@@ -250,6 +250,37 @@ def test_a_later_now_keeps_the_message_ids() -> None:
     """So a demo that is sent again counts once."""
     one = [message["messageId"] for message in messages(SHOP, seed=3, now=NOW, events=800)]
     assert one == [message["messageId"] for message in messages(SHOP, seed=3, now=NOW + timedelta(days=2), events=800)]
+
+
+def test_regulars_are_other_people_who_come_again_and_again() -> None:
+    past = ids(messages(SHOP, seed=3, now=NOW, events=4000))
+    turns = [ids(message for visit in regulars(SHOP, seed=3, now=NOW, events=4000, turn=turn) for message in visit) for turn in (1, 2, 3)]
+    for turn in turns:
+        assert all(not turn[kind] & past[kind] for kind in past)
+        assert all(turn[kind] for kind in past), "nothing is left out"
+    first, second, third = turns
+    for kind in ("message", "session", "order"):
+        assert not first[kind] & second[kind]
+        assert not second[kind] & third[kind]
+    assert second["device"] == third["device"]
+    assert second["device"] < first["device"], "who logs in on another device did so once"
+    assert second["user"] == third["user"] <= first["user"]
+    again = [message["type"] for visit in regulars(SHOP, seed=3, now=NOW, events=4000, turn=2) for message in visit]
+    assert set(again) == {"page", "track"}, "nobody signs up twice"
+
+
+def ids(sent: Iterable[Message]) -> dict[str, set[str]]:
+    """All ids of these messages, by what they name."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for message in sent:
+        found["message"].add(message["messageId"])
+        found["session"].add(message["context"]["sessionId"])
+        found["device"].add(message["anonymousId"])
+        if "userId" in message:
+            found["user"].add(message["userId"])
+        if name(message) == "purchase":
+            found["order"].add(message["properties"]["order_id"])
+    return found
 
 
 def test_a_visitor_is_anonymous_until_signing_up() -> None:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from almanac.core.errors import AlmanacError
 from almanac.ingest.generate import DEFAULT_SEED, truth
 from almanac.ingest.generate_pack import load_pack
 from almanac.watch.demo import commands, progress_bar, run_demo, start_page
+from almanac.watch.trickle import trickle
 
 EVENTS = 5000
 SHOP = load_pack("shop").generator
@@ -168,6 +170,44 @@ def test_people_have_properties_and_groups(shop: Shop) -> None:
     assert all(row["breakdown"] in shop.truth["people"]["place"] for row in shop.ask(by_plan))
     groups = shop.ask({"kind": "sql", "sql": "SELECT groups['group'] AS id, count() AS n FROM events WHERE kind = 'group' GROUP BY id"})
     assert {row["id"]: row["n"] for row in groups} == shop.truth["groups"]
+
+
+def test_a_trickle_lives_beside_what_was_planted(shop: Shop) -> None:
+    """Two starts of it. What happens now are other messages of other people; the past stays as it was."""
+    latest = "SELECT count() AS n, uniqExact(id) AS ids, uniqExact(person) AS people, min(time) AS first FROM events WHERE time > {0}"
+    after = latest.format(f"parseDateTime64BestEffort('{shop.now.isoformat()}', 6, 'UTC')")
+    before = planted_people(shop)
+    for turn in (1, 2):
+        stop = threading.Event()
+        arguments = (shop.url, shop.keys["write_key"], "shop")
+        sender = threading.Thread(
+            target=trickle, args=arguments, kwargs={"since": shop.now, "turns": iter([turn]), "stop": stop, "pace": 30.0}, daemon=True
+        )
+        count = live = shop.ask({"kind": "sql", "sql": after})[0]["n"]
+        sender.start()
+        deadline = time.monotonic() + 30
+        while live < count + 40:
+            assert time.monotonic() < deadline, "nothing comes"
+            assert sender.is_alive(), "it ended"
+            time.sleep(0.2)
+            live = shop.ask({"kind": "sql", "sql": after})[0]["n"]
+        stop.set()
+        sender.join(30)
+        assert not sender.is_alive()
+    found = shop.ask({"kind": "sql", "sql": after})[0]
+    assert found["ids"] == found["n"]
+    assert planted_people(shop) == before
+    test_visitors_a_day(shop)
+    test_the_funnel(shop)
+    test_weekly_retention(shop)
+
+
+def planted_people(shop: Shop) -> list[dict[str, Any]]:
+    """Who did what up to the moment of the truth, by person."""
+    until = f"parseDateTime64BestEffort('{shop.now.isoformat()}', 6, 'UTC')"
+    return shop.ask(
+        {"kind": "sql", "sql": f"SELECT person, count() AS n FROM events WHERE time <= {until} GROUP BY person ORDER BY person"}
+    )
 
 
 def test_the_demo_again_counts_nothing_twice(shop: Shop) -> None:

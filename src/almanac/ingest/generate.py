@@ -27,13 +27,25 @@ DEFAULT_EVENTS: Final = 200_000
 DEFAULT_SEED: Final = 1
 LONGEST_SESSION: Final = 2900.0  # seconds from first to last event; a little less than the plan allows for
 LONGEST_PAUSE: Final = 900.0  # seconds between two events of a session
+REGULARS_FROM: Final = 1_000_000  # numbers of regulars begin here; no life has so many visitors, or orders
 
 
 def messages(pack: Generator, *, seed: int, now: datetime, events: int = DEFAULT_EVENTS) -> Iterator[Message]:
     """Exactly `events` messages, session after session in the order of their start, none later than `now`. Message ids follow from the seed
     and the place alone, so that a life that is sent again is counted once. Raises `invalid` for too few events."""
     teller = _Teller(pack, make_plan(pack, seed=seed, now=now, events=events), seed)
-    return teller.tell()
+    return (message for visit in teller.visits() for message in visit)
+
+
+def regulars(pack: Generator, *, seed: int, now: datetime, events: int, turn: int) -> Iterator[list[Message]]:
+    """Visits of people who are in no life by `messages`: about `events` messages, one list for each visit, in the order of their start.
+    In every `turn` (from 1) the same people come, with ids of messages, sessions and orders that are this turn's alone. Nobody signs up
+    twice: from the second turn on, visits in which somebody says who they are do not happen. Campaigns are over."""
+    usual = pack.model_copy(update={"campaigns": []})
+    teller = _Teller(usual, make_plan(usual, seed=seed, now=now, events=events), seed, turn)
+    for visit in teller.visits():
+        if turn == 1 or not any(message["type"] == "identify" for message in visit):
+            yield visit
 
 
 def truth(pack: Generator, *, seed: int, now: datetime, events: int = DEFAULT_EVENTS) -> dict[str, Any]:
@@ -46,7 +58,7 @@ def truth(pack: Generator, *, seed: int, now: datetime, events: int = DEFAULT_EV
     plan = make_plan(pack, seed=seed, now=now, events=events)
     names: Counter[str] = Counter()
     sums: dict[str, dict[str, int]] = {name: {} for name, kind in pack.events.items() if kind.total}
-    for message in _Teller(pack, plan, seed).tell():
+    for message in (message for visit in _Teller(pack, plan, seed).visits() for message in visit):
         name = message.get("event") or message.get("name") or message["type"]
         names[name] += 1
         total = pack.events[name].total if name in sums else None
@@ -105,8 +117,13 @@ def _funnels(people: list[Person], steps: int, of: Callable[[Person], str]) -> d
 
 
 class _Teller:
-    def __init__(self, pack: Generator, plan: Plan, seed: int) -> None:
+    """With a `turn`: of regulars."""
+
+    def __init__(self, pack: Generator, plan: Plan, seed: int, turn: int = 0) -> None:
         self.pack = pack
+        self.people_from = REGULARS_FROM if turn else 0
+        self.runs_from = REGULARS_FROM * turn
+        self.name = f"{seed}-{turn}" if turn else f"{seed}"
         self._plan = plan
         self.seed = seed
         self._chance = random.Random(f"events {seed}")
@@ -120,21 +137,21 @@ class _Teller:
         self._places = {step: place for place, step in enumerate(pack.journey.steps)}
         self._count = 0
 
-    def tell(self) -> Iterator[Message]:
+    def visits(self) -> Iterator[list[Message]]:
         for number, session in enumerate(self._plan.sessions, 1):
-            yield from _Visit(self, session, number).messages()
+            yield list(_Visit(self, session, number).messages())
 
     # --------------------------------------------------- what visits ask for
 
     def new_id(self) -> str:
         """The next message's id."""
         self._count += 1
-        digest = hashlib.blake2b(f"{self.site} {self.seed} {self._count}".encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(f"{self.site} {self.name} {self._count}".encode(), digest_size=16).digest()
         return str(uuid.UUID(bytes=digest, version=4))
 
     def device_id(self, person: Person, other: bool) -> str:
         """The anonymous id of a person's first or other device."""
-        digest = hashlib.blake2b(f"{self.site} {self.seed} {person.number} {other}".encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(f"{self.site} {self.seed} {self.people_from + person.number} {other}".encode(), digest_size=16).digest()
         return str(uuid.UUID(bytes=digest, version=4))
 
     def draw(self, names: tuple[str, ...], scope: Scope) -> None:
@@ -187,9 +204,9 @@ class _Visit:
         self._teller = teller
         self._session = session
         self._base: Scope = {
-            "person": {"number": person.number, "octet": person.number % 254 + 1},
+            "person": {"number": teller.people_from + person.number, "octet": person.number % 254 + 1},
             "session": {"number": number},
-            "run": {"number": session.run},
+            "run": {"number": teller.runs_from + session.run},
             **person.drawn,
         }
         if person.other_device and session.on_other_device and teller.pack.accounts.other_device:
@@ -202,7 +219,7 @@ class _Visit:
         self._grouped = person.group is not None and session.is_known
         self._page = {"url": "", "title": "", "referrer": session.entry.referrer}
         self._who = teller.device_id(person, session.on_other_device)
-        self._context = {"library": teller.pack.library, "sessionId": f"{teller.seed}-{number}", **teller.context(self._base)}
+        self._context = {"library": teller.pack.library, "sessionId": f"{teller.name}-{number}", **teller.context(self._base)}
 
     def messages(self) -> Iterator[Message]:
         actions = self._teller.actions(self._session)

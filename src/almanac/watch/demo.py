@@ -46,7 +46,7 @@ def run_demo(
     life = messages(load_pack(pack).generator, seed=seed, now=now, events=events)
     ledger = _Ledger(url, api_key)
     before = ledger.read()
-    with closing(_Sender(url, write_key)) as sender:
+    with closing(Sender(url, write_key)) as sender:
         _send_all(sender, life, events, progress)
     became = _wait(ledger, before, events, progress)
     return {"events": events, **became, "seconds": round(time.monotonic() - began, 1)}
@@ -104,7 +104,7 @@ def _quoted(text: str) -> str:
 # ------------------------------------------------------------------- the sending
 
 
-class _Sender:
+class Sender:
     """Posts batches in Segment's form; a connection for each thread. Comes back when the server is busy or out of reach."""
 
     def __init__(self, url: str, write_key: str) -> None:
@@ -157,7 +157,7 @@ class _Sender:
         return connection
 
 
-def _send_all(sender: _Sender, life: Iterator[dict[str, Any]], events: int, progress: Report) -> None:
+def _send_all(sender: Sender, life: Iterator[dict[str, Any]], events: int, progress: Report) -> None:
     """Reads ahead by no more than a batch for each sender, in constant memory."""
     encode, sent = msgspec.json.Encoder().encode, 0
     with ThreadPoolExecutor(SENDERS) as threads:
