@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.faces.conftest import House, Keys
 
 CHROMIUM = shutil.which("chromium")
+AXE = Path(__file__).parents[1] / "sdks" / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
 
 # Every visible text against the nearest painted ground, by WCAG's formula; what is below 4.5 : 1 is told.
@@ -59,7 +61,8 @@ def serving(app: Any) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True)
     thread.start()
     for _ in range(200):
         with socket.socket() as probe:
@@ -69,8 +72,10 @@ def serving(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.stop()  # type: ignore[no-untyped-call]
+        loop.call_soon_threadsafe(server.stop)
         thread.join(10)
+        assert not thread.is_alive()
+        loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +220,60 @@ def test_a_question_that_cannot_be_answered_says_why(url: str, browser: Browser,
     expect(cards).to_have_count(2)
     expect(cards.nth(0)).to_contain_text("Events a day")
     expect(cards.nth(1)).to_contain_text("There is no question of kind 'nonsense'.")
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in tests/sdks")
+@pytest.mark.parametrize("width", [1440, 390])
+def test_everybody_can_use_every_page(url: str, browser: Browser, house: House, shop: Keys, width: int) -> None:
+    """By axe-core: all its rules in light, those of colours in dark."""
+    empty = house.project(f"page for everybody {width}")
+    shown = {
+        f"/#key={shop.read}": "#questions .card details",
+        f"/#key={empty.read}": "#first pre",
+        "/": "#key",
+        "/docs": "section.path",
+    }
+    found: list[str] = []
+    for path, sign in shown.items():
+        page = Visit(browser, width).page
+        page.goto(url + path)
+        expect(page.locator(sign).first).to_be_visible()
+        for details in page.locator("#questions details").all():
+            details.locator("summary").click()
+        page.evaluate(AXE.read_text())
+        for colours, rules in (("light", "{}"), ("dark", "{runOnly: ['cat.color']}")):
+            page.emulate_media(color_scheme="dark" if colours == "dark" else "light", reduced_motion="reduce")
+            said = page.evaluate(f"axe.run(document, {rules})")
+            assert said["passes"], "it looked at something"
+            found += [f"{path[:5]} {colours} {one['id']}: {one['nodes'][0]['html']}" for one in said["violations"]]
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_many_rows_scroll_in_their_own_box_under_their_header(url: str, browser: Browser, house: House, width: int) -> None:
+    keys = house.project(f"page of many rows {width}")
+    names = ["one unbroken " + "n" * 90, "اشتراك جديد في الخدمة المميزة", "ok"]
+    house.send(keys.project, *({"event": name, "distinct_id": "x" * 90} for name in names))
+    sql = "SELECT arrayJoin(range(200)) / 4 AS n, event, distinct_id, 123456789 AS a_column_with_a_long_name, kind FROM events LIMIT 500"
+    choose(house, keys, [{"title": "Many", "question": {"kind": "sql", "sql": sql}}])
+    visit = Visit(browser, width)
+    page = visit.page
+    page.goto(f"{url}/#key={keys.read}")
+    box = page.locator("#questions .scroll")
+    expect(box.locator("tbody tr")).to_have_count(500)
+    frame = box.bounding_box()
+    assert frame
+    assert frame["height"] <= 400
+    last = box.locator("tbody tr").last
+    last.scroll_into_view_if_needed()
+    expect(last).to_be_in_viewport()
+    head = box.locator("th").first
+    expect(head).to_be_in_viewport()
+    assert head.evaluate("th => document.elementFromPoint(th.getBoundingClientRect().x + 2, th.getBoundingClientRect().y + 2) === th")
+    assert box.locator("th", has_text="a_column").evaluate("th => th.clientHeight") < 40, "words are not broken while there is room"
+    assert last.locator("td").first.inner_text().split(".")[1] in {"00", "25", "50", "75"}, "numbers line up"
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert visit.said == []
 
 
 def test_when_the_server_goes_away_the_numbers_say_their_age(browser: Browser, house: House, shop: Keys) -> None:

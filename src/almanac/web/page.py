@@ -16,6 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_HEAD: Final = "head.part"  # what the heads of all pages share; its name in a comment stands for it
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -58,8 +59,9 @@ def _file(name: str, request: Request) -> Response:
 def _files() -> dict[str, tuple[bytes, str]]:
     """All files with their entity tags. Read once: the names that are served are the names that are there."""
     found: dict[str, tuple[bytes, str]] = {}
+    mark, head = f"<!-- {_HEAD} -->".encode(), (_FOLDER / _HEAD).read_bytes().rstrip()
     for path in _FOLDER.iterdir():
         if path.suffix in _TYPES:
-            body = path.read_bytes()
+            body = path.read_bytes().replace(mark, head)
             found[path.name] = (body, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
     return found

@@ -1,6 +1,6 @@
 // Charts by the shape of an answer's rows, not by its kind: a kind that nobody drew yet shows as its table.
 
-import { duration, full, h, percent, s, short, table } from "./dom.js";
+import { duration, full, h, percent, s, scroller, short, table } from "./dom.js";
 
 /** The picture of an answer, or null when a table says it better. */
 export function picture(answer) {
@@ -11,7 +11,15 @@ export function picture(answer) {
   return null;
 }
 
-/** True when the picture leaves something out that the table has. */
+/** Whether half the page's width is too narrow for it. */
+export function isWide(answer) {
+  const names = answer.columns.map((column) => column.name);
+  if (names.includes("period") && names.includes("value")) return new Set(answer.rows.map((row) => row.period)).size > 60;
+  if (names.includes("cohort") && names.includes("rate")) return Math.max(...answer.rows.map((row) => row.period)) > 8;
+  return !picture(answer) && names.length > 4;
+}
+
+/** All rows as they are. */
 export const tableOf = (answer) => table(answer.columns, answer.rows);
 
 const GROUPS_AT_MOST = 7;
@@ -32,6 +40,8 @@ function series(rows) {
   if (!rows.length) return nothing();
   const labels = Object.keys(rows[0]).filter((name) => !["period", "value", "previous", "previous_period", "complete"].includes(name));
   const groups = groupsOf(rows, labels);
+  if (rows.length === 1) return h("p", { class: "figure", title: full(rows[0].value) }, short(rows[0].value));
+  if (groups.every((group) => group.length === 1)) return null; // one number each: a table says it better
   return h("div", { class: "stack" }, groups.map((group) => {
     const label = labels.map((name) => text(group[0][name])).filter(Boolean).join(" · ");
     const points = group.map((row) => ({ label: when(row.period), value: row.value, open: row.complete === false }));
@@ -97,7 +107,7 @@ function step(row, index, before) {
   ].filter(Boolean).join(" · ");
   return h("li", {},
     h("div", { class: "words" },
-      h("span", {}, `${index + 1}. ${row.name}`),
+      h("span", {}, `${index + 1}. `, h("bdi", {}, row.name)),
       h("span", {}, h("strong", {}, full(row.count)), ` ${percent(row.rate_from_first)}`)),
     h("div", { class: "track", "aria-hidden": "true" }, fill),
     words ? h("div", { class: "quiet" }, words) : null);
@@ -126,7 +136,7 @@ function heat(rows) {
     h("td", { class: "number" }, full(own[0].size)),
     columns.map((index) => cell(own.find((row) => row.period === index))));
   const head = [h("th", { scope: "col" }, "Began"), h("th", { scope: "col", class: "number" }, "People")];
-  return h("div", { class: "scroll", tabindex: 0 },
+  return scroller("", "Cohorts",
     h("table", { class: "heat" },
       h("thead", {}, h("tr", {}, head, columns.map((index) => h("th", { scope: "col", class: "number" }, index)))),
       h("tbody", {}, mean(rows, columns), [...cohorts].map(line))));

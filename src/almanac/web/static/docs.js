@@ -1,6 +1,6 @@
 // The reference, drawn from /openapi.json: no other host, nothing kept by hand.
 
-import { h } from "./dom.js";
+import { h, scroller } from "./dom.js";
 
 const names = (reference) => reference.split("/").at(-1);
 
@@ -29,7 +29,7 @@ function fields(schema) {
     h("td", {}, typeOf(one), bounds(one)),
     h("td", {}, one.description ?? "")));
   const head = ["Field", "Type", "Meaning"].map((name) => h("th", { scope: "col" }, name));
-  return rows.length ? h("div", { class: "scroll", tabindex: 0 }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))) : null;
+  return rows.length ? scroller("", "Fields", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))) : null;
 }
 
 function operation(path, method, one) {
@@ -45,7 +45,7 @@ function operation(path, method, one) {
     h("h3", {}, h("span", { class: "method" }, method.toUpperCase()), h("code", {}, path)),
     h("p", {}, one.summary, one.description ? `. ${one.description}` : ""),
     one.security ? null : h("p", { class: "quiet" }, "Needs no key."),
-    parameters.length ? h("div", { class: "scroll", tabindex: 0 }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, parameters))) : null,
+    parameters.length ? scroller("", "Parameters", h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, parameters))) : null,
     content ? h("p", {}, "Body: ", typeOf(content.schema)) : null,
     examples,
     h("details", {}, h("summary", {}, "Answers"), h("ul", {}, answers)));

@@ -18,12 +18,15 @@ export const h = (tag, attributes = {}, ...children) => fill(document.createElem
 /** The same for SVG. */
 export const s = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** 12934 -> "12 934", with a narrow space that doesn't break. */
-export function full(value) {
+/** As many digits as a person reads; a large sum keeps its cents. */
+const rounded = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(Math.abs(value) >= 1000 ? 7 : 4)));
+
+/** 12934 -> "12 934", with a narrow space that doesn't break. `places`: digits after the point, so that a column lines up. */
+export function full(value, places = 0) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
-  const rounded = Number.isInteger(value) ? value : Number(value.toPrecision(value >= 1000 ? 7 : 4));
-  const [whole, part] = String(rounded).split(".");
+  const digits = String(rounded(value));
+  const [whole, part] = (places && !digits.includes("e") ? Number(digits).toFixed(places) : digits).split(".");
   const grouped = whole.includes("e") ? whole : whole.replace(/\B(?=(\d{3})+$)/g, "\u202f");
   return part ? `${grouped}.${part}` : grouped;
 }
@@ -31,7 +34,7 @@ export function full(value) {
 /** 12934 -> "12.9 K": three digits, where a person compares. */
 export function short(value) {
   if (value === null || value === undefined) return "–";
-  for (const [size, unit] of [[1e9, "B"], [1e6, "M"], [1e4, "K"]]) {
+  for (const [size, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e4, "K"]]) {
     if (Math.abs(value) >= size) {
       const by = unit === "K" ? 1e3 : size;
       return `${Number((value / by).toPrecision(3))}\u202f${unit}`;
@@ -44,7 +47,7 @@ export function short(value) {
 export function percent(rate) {
   if (rate === null || rate === undefined) return "–";
   const value = rate * 100;
-  return `${value !== 0 && value < 10 ? value.toFixed(1) : Math.round(value)}%`;
+  return `${value !== 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}%`;
 }
 
 /** Seconds as "2 m 14 s". */
@@ -63,13 +66,19 @@ export function duration(seconds) {
   return parts.join(" ");
 }
 
+const decimals = (value) => (typeof value === "number" ? /^-?\d+\.(\d+)$/.exec(String(rounded(value)))?.[1].length ?? 0 : 0);
+
+/** A box that what is wider (with "tall": or longer) than it scrolls in, by keyboard too. */
+export const scroller = (extra, name, ...children) => h("div", { class: `scroll ${extra}`, tabindex: 0, role: "group", "aria-label": name }, children);
+
 /** A table behind a chart: the rows as the answer has them. Columns in which nothing stands are left out. */
 export function table(all, rows, { most = 500 } = {}) {
   const columns = all.filter((column) => rows.some((row) => row[column.name] !== null && row[column.name] !== ""));
   const numeric = (name) => rows.some((row) => typeof row[name] === "number");
-  const cell = (value) => (typeof value === "boolean" ? (value ? "yes" : "no") : value !== null && typeof value === "object" ? JSON.stringify(value) : full(value));
+  const places = new Map(columns.map(({ name }) => [name, Math.max(...rows.map((row) => decimals(row[name])), 0)]));
+  const cell = (value, name) => (typeof value === "boolean" ? (value ? "yes" : "no") : value !== null && typeof value === "object" ? JSON.stringify(value) : full(value, places.get(name)));
   const head = h("tr", {}, columns.map((column) => h("th", { scope: "col", title: column.help || null, class: numeric(column.name) ? "number" : null }, column.name)));
-  const body = rows.slice(0, most).map((row) => h("tr", {}, columns.map((column) => h("td", { class: numeric(column.name) ? "number" : null }, cell(row[column.name])))));
+  const body = rows.slice(0, most).map((row) => h("tr", {}, columns.map((column) => h("td", { class: numeric(column.name) ? "number" : null }, cell(row[column.name], column.name)))));
   const more = rows.length > most ? h("p", { class: "quiet" }, `The first ${full(most)} of ${full(rows.length)} rows; the API gives all.`) : null;
-  return h("div", {}, h("div", { class: "scroll tall", tabindex: 0 }, h("table", {}, h("thead", {}, head), h("tbody", {}, body))), more);
+  return h("div", {}, scroller("tall", "Rows", h("table", {}, h("thead", {}, head), h("tbody", {}, body))), more);
 }

@@ -1,7 +1,7 @@
 // The start page: one key, live counts, the latest events and a few questions answered, each with its receipt.
 
-import { bars, picture, tableOf } from "./charts.js";
-import { full, h, short } from "./dom.js";
+import { bars, isWide, picture, tableOf } from "./charts.js";
+import { full, h, scroller, short } from "./dom.js";
 
 const LIVE = 2000; // ms between looks at the counts
 const ANSWERS = 60000; // ms between askings of the questions
@@ -183,7 +183,7 @@ function frame() {
   const part = (cls, id, title, ...rest) => h("section", { class: `card ${cls}`, "aria-labelledby": `${id}-title` }, h("header", {}, h("h2", { id: `${id}-title` }, title)), h("div", { id }), ...rest);
   state.shown = true;
   state.asked = false;
-  at("content").replaceChildren(h("div", { class: "grid" },
+  at("content").replaceChildren(h("h1", { class: "unseen" }, state.project.name), h("div", { class: "grid" },
     h("section", { id: "first", class: "card full", hidden: true }, firstEvent()),
     part("tile", "today", "Events today"),
     part("wide", "minutes", "Events per minute, last 30 minutes"),
@@ -221,10 +221,10 @@ function showLatest(rows) {
       h("td", {}, h("span", { class: "clip quiet", dir: "auto" }, properties))), whole];
   });
   const head = ["Received", "Event", "Distinct id", "Properties"].map((name) => h("th", { scope: "col" }, name));
-  const scroller = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Latest events" }, h("table", { class: "latest" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  const shown = scroller("", "Latest events", h("table", { class: "latest" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
   const left = at("latest").querySelector(".scroll")?.scrollLeft ?? 0;
-  at("latest").replaceChildren(scroller);
-  scroller.scrollLeft = left;
+  at("latest").replaceChildren(shown);
+  shown.scrollLeft = left;
   if (focus) at("latest").querySelector(`[data-id="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
@@ -274,7 +274,7 @@ const titleOf = (question) => question.kind.charAt(0).toUpperCase() + question.k
 function answered(one, answer) {
   const drawn = picture(answer);
   const body = drawn ?? (answer.rows.length ? tableOf(answer) : h("p", { class: "quiet" }, "No rows for this range."));
-  return h("section", { class: "card" },
+  return h("section", { class: isWide(answer) ? "card full" : "card" },
     h("header", {}, h("h2", {}, one.title || titleOf(one.question))),
     body,
     drawn ? h("details", {}, h("summary", {}, "Table"), tableOf(answer)) : null,
