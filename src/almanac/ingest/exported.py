@@ -1,7 +1,7 @@
 """One exported event: the form in which events leave and come back without loss.
 
 A line of NDJSON (or a row of CSV or Parquet, nested values as JSON text) holds everything that the sender said and when it was received,
-under the names below. What the load works out from that (browser, country, channel, campaign …) is not in it: the load works it out again.
+under the names below. What the load works out from that (browser, country, channel …) is not in it: the load works it out again.
 `time` is for people; an import takes `client_time`, `sent_time` and `received` and comes to the same.
 """
 
@@ -51,6 +51,7 @@ class Exported(msgspec.Struct, omit_defaults=True):
     rest: Raw = EMPTY
     protocol: str = "native"
     is_server: bool = False
+    campaign: str = ""
 
 
 FIELDS: Final[tuple[str, ...]] = Exported.__struct_fields__

@@ -20,6 +20,7 @@ from almanac.core.ports import EventStore, Limits
 from almanac.core.sql import EMPTY as NOTHING
 from almanac.core.sql import Sql, sql
 from almanac.ingest.exported import FIELDS, NESTED, TRUTHS, Exported
+from almanac.ingest.messages import CAMPAIGN, campaign
 
 Format = Literal["ndjson", "csv", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = ("ndjson", "csv", "parquet")
@@ -111,7 +112,8 @@ SELECT
     flags,
     rest,
     protocol,
-    is_server
+    is_server,
+    (utm_source, utm_medium, utm_campaign, utm_term, utm_content)                                           AS campaign
 FROM chosen
 LEFT JOIN edges ON said_by = edge_id
 LEFT JOIN changes ON owner = person_hash AND owner_changed = changed
@@ -167,6 +169,7 @@ def _line(row: tuple[Any, ...]) -> Exported:
     found["profile"] = _document(_operations(found["profile"]))
     type_, key, ops = found["group_profile"]
     found["group_profile"] = _document({"type": type_, "key": key, **_operations(ops)} if ops else {})
+    found["campaign"] = campaign(dict(zip(CAMPAIGN, found["campaign"], strict=True)), found["url"])
     for name in ("groups", "properties", "context", "flags", "rest"):
         text = found[name]
         found[name] = EMPTY if text in ("", "{}") else Raw(text.encode())

@@ -15,6 +15,7 @@ from almanac.ingest.body import depth
 from almanac.ingest.call import Call
 
 LONGEST_ID: Final = 200
+CAMPAIGN: Final = ("source", "medium", "campaign", "term", "content")
 NONE: Final = Raw(b"")  # a member that is absent
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +27,7 @@ _FIELDS: Final = msgspec.json.Decoder(Fields)
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _UTM: Final = re.compile(r"[?&]utm_(\w+)=[^&#]")
+_WEB: Final = ("http:", "https:")  # addresses of which the load takes a campaign
 _ENCODE: Final = msgspec.json.Encoder().encode  # half the time of `msgspec.json.encode`
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -215,10 +217,14 @@ def encoded(value: Any) -> Raw:
 
 
 def campaign(values: Mapping[str, str | None], url: str) -> str:
-    """The campaign that the sender names, for `Event.campaign`, without what the address says itself; "" when nothing is left."""
+    """The campaign that the sender names, for `Event.campaign`, without what the address says itself; "" when nothing is left.
+
+    `values`: by the names of `CAMPAIGN`.
+    """
     kept = {name: value for name, value in values.items() if value}
-    for name in _UTM.findall(url) if kept else ():
-        kept.pop(name, None)
+    if kept and url.startswith(_WEB):
+        for name in _UTM.findall(url):
+            kept.pop(name, None)
     return _ENCODE(kept).decode() if kept else ""
 
 

@@ -10,7 +10,7 @@ import msgspec
 from almanac.core.event import EMPTY, Event, Kind, Merge, Raw, copied
 from almanac.ingest import messages as reading
 from almanac.ingest.call import Call
-from almanac.ingest.messages import NONE, NOTHING, Fields, Shape, UnfitError
+from almanac.ingest.messages import CAMPAIGN, NONE, NOTHING, Fields, Shape, UnfitError
 from almanac.ingest.senders import is_server_library
 
 
@@ -210,10 +210,8 @@ def _kind(name: str) -> str:
 
 def _campaign(p: Properties) -> str:
     source, medium, campaign = p.utm_source or p.own_source, p.utm_medium or p.own_medium, p.utm_campaign or p.own_campaign
-    term, content = p.utm_term or p.own_term, p.utm_content or p.own_content
-    if not (source or medium or campaign or term or content):
-        return ""
-    return reading.campaign({"source": source, "medium": medium, "campaign": campaign, "term": term, "content": content}, p.url or "")
+    values = (source, medium, campaign, p.utm_term or p.own_term, p.utm_content or p.own_content)
+    return reading.campaign(dict(zip(CAMPAIGN, values, strict=True)), p.url or "") if any(values) else ""
 
 
 def _relate(event: Event, item: Item, p: Properties, limit: int) -> None:
