@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.adapters.log_file import FileLogReader, FileLogWriter
-from almanac.core.errors import invalid, unavailable
+from almanac.core.errors import AlmanacError, Code, invalid, unavailable
 from almanac.core.event import Event
 from almanac.core.ports import Catalog
 from almanac.core.settings import Settings
@@ -317,6 +317,7 @@ def _told(settings: Settings) -> list[dict[str, Any]]:
 
 async def run_engine(settings: Settings, socket: Path) -> None:
     """The engine process: load, questions, faces."""
+    from almanac.web.forward import reason_file
     from almanac.web.rest import create_app
 
     with contextlib.ExitStack() as stack:
@@ -325,6 +326,7 @@ async def run_engine(settings: Settings, socket: Path) -> None:
         local.loader.start()
         rooms = rooms_of(local)
         socket.unlink(missing_ok=True)
+        reason_file(socket).unlink(missing_ok=True)
         async with _listening(create_app(rooms), uds=socket):
             _announce(settings, admin_key)
             await _until_stopped()
@@ -346,13 +348,12 @@ def _patiently(settings: Settings, socket: Path, stack: contextlib.ExitStack) ->
     """Opens the rooms, as soon as whoever holds the store lets go of it; collectors take events meanwhile, and tell those who ask why."""
     import structlog
 
-    from almanac.core.errors import AlmanacError, Code
     from almanac.web.forward import reason_file
 
     reason, began = "", time.monotonic()
     while True:
         try:
-            local = stack.enter_context(open_local(settings))
+            return stack.enter_context(open_local(settings))
         except AlmanacError as error:
             if error.code is not Code.CONFLICT:
                 raise
@@ -360,11 +361,12 @@ def _patiently(settings: Settings, socket: Path, stack: contextlib.ExitStack) ->
             if reason != error.message and waited > _HANDOVER:
                 reason = error.message
                 structlog.get_logger().warning("waiting", reason=reason, way_out="It goes on by itself when that process ends.")
-                reason_file(socket).write_text(reason)
+                told = f"The part that answers questions waits: {reason.rstrip('.')}; events are taken meanwhile."
+                reason_file(socket).write_text(told)
             time.sleep(min(1.0, 0.1 + waited / 10))
-        else:
-            reason_file(socket).unlink(missing_ok=True)
-            return local
+        except OSError as error:
+            way_out = "Make room, or mend its rights; it goes on by itself."
+            raise unavailable(f"The data folder cannot be written: {error.strerror}.", way_out=way_out) from error
 
 
 def _announce(settings: Settings, admin_key: str) -> None:
@@ -453,7 +455,13 @@ def main(arguments: Sequence[str]) -> None:
     settings, socket = _process_settings()
     _log_plainly(settings)
     if arguments[0] == "engine":
-        uvloop.run(run_engine(settings, socket))
+        try:
+            uvloop.run(run_engine(settings, socket))
+        except AlmanacError as error:  # it is started again; whoever asks meanwhile is told why
+            from almanac.web.forward import reason_file
+
+            reason_file(socket).write_text(f"The part that answers questions cannot start: {error.message}")
+            sys.exit(f"almanac: {error}")
     elif arguments[0] == "collect":
         uvloop.run(collect(settings, socket, int(arguments[1])))
     elif arguments[0] == "demo":

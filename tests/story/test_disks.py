@@ -131,3 +131,25 @@ def test_a_segment_that_is_removed_before_it_was_loaded(tmp_path: Path) -> None:
         segment.write_bytes(lines)
         until(lambda: server.ledger("shop") == {"accepted": 300, "stored": 300, "duplicate": 0, "rejected": 0, "in_flight": 0, "gap": 0})
         until(lambda: server.get("/health", key="")[0] == 200)
+
+
+def test_a_start_on_a_full_disk_says_why_and_goes_on_when_there_is_room(tmp_path: Path, mount: Callable[[Path, int], None]) -> None:
+    server = Server(tmp_path / "data")
+    mount(server.folder, 160)
+    server.project("shop")
+    filler = server.folder / "filler"
+    _fill(filler)
+    server.start()
+    try:
+        until(server.taking)
+        until(lambda: "cannot start: The " in server.get("/health", key="")[1]["error"]["message"], seconds=40)
+        assert server.send("shop", 0, 100) == 503
+        assert int(server.headers["retry-after"]) >= 1
+        filler.unlink()
+        until(lambda: server.send("shop", 0, 100) == 200)
+        server.wait()
+        assert server.settled("shop")["stored"] == 100
+        until(lambda: server.get("/health", key="")[0] == 200)
+        assert "Traceback" not in server.errors.read_text()
+    finally:
+        server.stop()

@@ -69,10 +69,9 @@ class Forward:
 
     def _starting(self) -> AlmanacError:
         try:
-            reason = f"waits: {reason_file(self._socket).read_text().rstrip('.')}"
+            return unavailable(reason_file(self._socket).read_text())
         except OSError:
-            reason = "is starting"
-        return unavailable(f"The part that answers questions {reason}; events are taken meanwhile.")
+            return unavailable("The part that answers questions is starting; events are taken meanwhile.")
 
     async def _body(self, receive: Receive) -> bytes | None:
         pieces: list[bytes] = []
