@@ -40,12 +40,40 @@ _FIRST: Final = "row IN (SELECT argMin(row, (received_us, file, row)) FROM stagi
 # From so many lines on, two inserts of half of the messages each: one insert that a token can name runs on one thread.
 _HALVES_FROM: Final = 10_000
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
-_CHANNEL: Final = channel(Sql("source"), Sql("medium"), Sql("campaign"), Sql("other_host"), Sql("web_url"))
+_CHANNEL: Final = channel(Sql("best_source"), Sql("best_medium"), Sql("best_campaign"), Sql("other_host"), Sql("web_url"))
+
+# What the stage says of a line, in its order.
+_SAID: Final = {
+    "row": "UInt64",
+    "file": "LowCardinality(String)",
+    "key": "UInt128",
+    "hour": "DateTime('UTC')",
+    "time": "DateTime64(6, 'UTC')",
+    "id": "UUID",
+    "id_text": "String",
+    "time_client": "Nullable(DateTime64(6, 'UTC'))",
+    "time_sent": "Nullable(DateTime64(6, 'UTC'))",
+    "time_received": "DateTime64(6, 'UTC')",
+    "time_origin": "LowCardinality(String)",
+    "exact": "String",
+    "host": "LowCardinality(String)",
+    "path": "String",
+    "referrer_host": "LowCardinality(String)",
+    "utm_source": "LowCardinality(String)",
+    "utm_medium": "LowCardinality(String)",
+    "utm_campaign": "LowCardinality(String)",
+    "utm_term": "LowCardinality(String)",
+    "utm_content": "LowCardinality(String)",
+    "channel": "LowCardinality(String)",
+    "unread": "String",
+    "revenue": "Nullable(Float64)",
+    "currency": "LowCardinality(String)",
+}
 
 STAGING: Final = (
     "CREATE DATABASE IF NOT EXISTS staging ENGINE = Memory",
-    f"CREATE TABLE IF NOT EXISTS staging.lines ({', '.join(f'{name} {kind}' for name, kind in LOG_COLUMNS.items())},"
-    " row UInt64, file LowCardinality(String), key UInt128, hour DateTime('UTC')) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS staging.lines"
+    f" ({', '.join(f'{name} {kind}' for name, kind in {**LOG_COLUMNS, **_SAID}.items())}) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.known (key UInt128) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.agents (text String, browser String, browser_version String, os String, os_version String,"
     " device String, is_bot Bool) ENGINE = Memory",
@@ -124,9 +152,8 @@ class Batch:
             self._store.execute(Sql(f"TRUNCATE TABLE staging.{table}"))
 
     def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL) -> Sql:
-        bound = {"batch": self.number, "skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT, **(values or {})}
-        pieces = {"fresh": self._fresh, "unknown": self._unknown, "channel": _CHANNEL, "half": half}
-        return statement("load.sql", name, bound, **pieces)
+        bound = {"batch": self.number, **(values or {})}
+        return statement("load.sql", name, bound, fresh=self._fresh, unknown=self._unknown, half=half)
 
     def _insert_events(self) -> None:
         if self._lines < _HALVES_FROM:
@@ -145,16 +172,21 @@ class Batch:
 
     def _stage(self) -> None:
         try:
-            self._store.execute(statement("load.sql", "stage", source=self._store.load_source(self._paths), kept=self._kept))
+            self._stage_from(self._paths)
         except AlmanacError as error:
             if error.code is not Code.INVALID:
                 raise
             log.warning("a batch has lines that cannot be read; they become dead letters", error=str(error.__cause__)[:300])
             self._empty()
             mended = self._mend()
-            source = self._store.load_source([mended / path.name for path in self._paths])
-            self._store.execute(statement("load.sql", "stage", source=source, kept=self._kept))
+            self._stage_from([mended / path.name for path in self._paths])
             shutil.rmtree(mended)
+
+    def _stage_from(self, paths: Sequence[Path]) -> None:
+        bound = {"skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT}
+        staged = statement("load.sql", "stage", bound, source=self._store.load_source(paths), channel=_CHANNEL, kept=self._kept)
+        # Cutting one file into pieces for several threads costs a third more than it takes to parse it; several files go side by side.
+        self._store.execute(staged, settings={"max_threads": 2, "input_format_parallel_parsing": 0})
 
     def _mend(self) -> Path:
         """A folder of copies of the segments, under their names, in which each line that is no event is a dead letter."""
