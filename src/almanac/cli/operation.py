@@ -52,7 +52,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of everything.")] = 8000,
     events: Annotated[int, typer.Option(help="How many events the made-up life has.", min=1000, max=5_000_000)] = 200_000,
 ) -> None:
-    """Serve a made-up shop, with a known truth planted in its 90 days."""
+    """Serve a made-up shop that goes on living, with a known truth planted in its 90 days."""
     from almanac import app as house
 
     if code := house.demo(settings_of(data, host=host, port=port), events=events):

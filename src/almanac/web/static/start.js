@@ -66,9 +66,9 @@ function askForKey(problem) {
   };
   at("content").replaceChildren(h("section", { class: "ask" },
     h("h1", {}, "Open a project"),
-    h("p", {}, "Paste the project's read key. This tab keeps it until it is closed."),
+    h("p", {}, "Paste the project's read key (", h("code", {}, "api_key"), "). This tab keeps it until it is closed."),
     h("form", { onsubmit: submit }, h("label", { for: "key" }, "Read key", field), h("button", { class: "primary", type: "submit" }, "Open project")),
-    h("p", { class: "quiet" }, "Keys are printed when a project is made: ", h("code", {}, "almanac project create NAME"), ".")));
+    h("p", { class: "quiet" }, "Keys are printed when a project is made: ", h("code", {}, "almanac project create NAME"), ". One that is lost is replaced by: ", h("code", {}, "almanac key create --role read"), ".")));
   field.focus();
 }
 
