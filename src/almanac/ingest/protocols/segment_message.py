@@ -112,7 +112,10 @@ class Builder:
         if is_server_library(library) if library else m.channel == "server" or call.from_server:
             shared.is_server = True
         else:
-            shared.ip, shared.user_agent = shared.ip or call.ip, shared.user_agent or call.user_agent
+            if not shared.ip:
+                shared.ip = call.ip
+            if not shared.user_agent:
+                shared.user_agent = call.user_agent
         self._shared, self._context, self._channel = shared, raw, m.channel
 
     def _keep(self, event: Event, m: Message, unknown: Fields) -> None:
