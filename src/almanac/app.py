@@ -250,15 +250,15 @@ def _log_plainly(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _listening(app: Any, **address: Any) -> AsyncIterator[None]:
-    """Serves an ASGI app in this process."""
+async def _listening(app: Any, uds: Path) -> AsyncIterator[None]:
+    """Serves an ASGI app on a socket of this machine."""
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
     # A whole payload may stand in the query of a GET, and 3.2 kB of it have been seen.
     http1 = HTTP1Settings(max_buffer_size=1 << 20)
-    server = Server(app, interface=Interfaces.ASGINL, log_enabled=False, backlog=2048, http1_settings=http1, **address)
+    server = Server(app, interface=Interfaces.ASGINL, log_enabled=False, backlog=2048, http1_settings=http1, uds=uds)
     task = asyncio.create_task(server.serve())
     try:
         yield
@@ -278,6 +278,7 @@ async def _until_stopped() -> None:
 
 async def collect(settings: Settings, socket: Path, number: int) -> None:
     """A collector process: owns the public port together with its like, and hands all else to the engine process."""
+    from almanac.adapters.http_server import HttpServer
     from almanac.ingest.collector import Collector
     from almanac.ingest.keys import KeyRing
     from almanac.web.forward import Forward
@@ -286,11 +287,15 @@ async def collect(settings: Settings, socket: Path, number: int) -> None:
     writer = log_writer(settings, f"collector-{number}")
     collector = Collector(writer, KeyRing(catalog), settings, fallback=Forward(socket), workers=settings.collector_count)
     telling = asyncio.create_task(_tell(settings, number, lambda: {**collector.counters(), "log": writer.state()}))
-    async with _listening(collector, address=settings.host, port=settings.port):
+    server = HttpServer(collector)
+    await server.start(settings.host, settings.port)
+    try:
         await _until_stopped()
         with contextlib.suppress(TimeoutError):  # a slow upload may take a minute; its sender comes again
             await asyncio.wait_for(collector.drain(), 15)
         await writer.close()
+    finally:
+        await server.stop(5)
     telling.cancel()
     catalog.close()
 

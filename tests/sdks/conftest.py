@@ -61,9 +61,9 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """The collector under granian."""
+    """The collector behind its own HTTP server."""
     made = Server(free_port(), tmp_path / "log.jsonl")
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(made.port), "server:app"]
+    command = [sys.executable, "server.py", str(made.port)]
     environment = {**os.environ, "ALMANAC_TEST_LOG": str(made.log)}
     with subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:

@@ -1,12 +1,17 @@
-"""The collector as its own process, for real SDKs: events go to the file `ALMANAC_TEST_LOG`, one line each."""
+"""The collector as its own process, for real SDKs: `server.py PORT`; events go to the file `ALMANAC_TEST_LOG`, one line each."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
+from almanac.adapters.http_server import HttpServer
 from almanac.core.event import LINE_ENCODER, Event
 from almanac.core.ports import Key, Project
 from almanac.core.settings import Settings
@@ -43,4 +48,12 @@ async def nowhere(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-app = Collector(FileLog(), KeyRing(Keys()), Settings(data=LOG.parent), fallback=nowhere)  # type: ignore[arg-type]
+async def main(port: int) -> None:
+    """Serves until it is ended."""
+    collector = Collector(FileLog(), KeyRing(Keys()), Settings(data=LOG.parent), fallback=nowhere)  # type: ignore[arg-type]
+    await HttpServer(collector).start("127.0.0.1", port)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))

@@ -33,7 +33,7 @@ LAG_LIMIT: Final = 60.0  # seconds that a running load may be behind
 CLOCK_LIMIT: Final = 5.0  # seconds by which files may be newer than the clock
 FUTURE_LIMIT: Final = timedelta(days=1)  # events that much later than now come from a sender's wrong clock
 LEDGER_DAYS: Final = 7
-PARTS: Final = ("almanac", "chdb", "clickhouse-connect", "granian", "msgspec", "pydantic", "fastapi", "sqlalchemy", "pyarrow")
+PARTS: Final = ("almanac", "chdb", "clickhouse-connect", "granian", "httptools", "msgspec", "pydantic", "fastapi", "sqlalchemy", "pyarrow")
 
 _LIMITS: Final = Limits(seconds=20.0, memory_bytes=128 * MIB, threads=1)
 

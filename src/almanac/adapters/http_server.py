@@ -1,0 +1,467 @@
+"""The collectors' HTTP/1.1 server: an ASGI app on uvloop and httptools, in one thread.
+
+A request of one event is little work, so what a server adds to it counts: one that reads sockets in another thread pays for two
+hand-overs of the interpreter at each request (figures in docs/decisions). HTTP/2 and WebSockets are left to a proxy and to the engine.
+Requests of a connection are served one after another, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+
+from almanac.core.errors import AlmanacError, invalid, unavailable
+
+Message = MutableMapping[str, Any]
+App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+HEAD_LIMIT: Final = 1 << 20  # bytes; a whole payload may stand in the query of a GET
+BODY_BUFFER: Final = 256 << 10  # bytes of a body that wait for the app before the sender has to
+MOST_WAITING: Final = 256  # requests that a sender may send ahead of their answers
+MOST_CONNECTIONS: Final = 8192
+
+HEAD_SECONDS: Final = 30.0  # for a request's head
+IDLE_SECONDS: Final = 75.0  # between requests: longer than the 60 s after which common proxies let go of a connection
+STALL_SECONDS: Final = 90.0  # without a byte of a body, or of an answer taken
+_SWEEP_SECONDS: Final = 5.0
+
+_STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_OURS: Final = frozenset({b"connection", b"transfer-encoding", b"date"})
+_BODILESS: Final = (204, 304)
+
+_log = logging.getLogger("almanac.http")
+
+
+class HttpServer:
+    """Serves `app` on one address, which several processes may share."""
+
+    def __init__(self, app: App, *, head_seconds: float = HEAD_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.app = app
+        self.closing = False
+        self.connections: set[_Connection] = set()
+        self.most_connections = min(MOST_CONNECTIONS, max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 256))
+        self._head_seconds = head_seconds
+        self._idle_seconds = idle_seconds
+        self._listener: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._second = 0
+        self._date = b""
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens. Raises OSError when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: _Connection(self, loop), host, port, backlog=2048, reuse_port=True)
+        self._sweep(loop)
+
+    async def stop(self, seconds: float) -> None:
+        """Takes no more requests; those under way get so long to be answered."""
+        self.closing = True
+        if self._listener:
+            self._listener.close()
+        if self._timer:
+            self._timer.cancel()
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+        deadline = time.monotonic() + seconds
+        while self.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in tuple(self.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # the loop closes their sockets
+
+    def date(self) -> bytes:
+        """Now, as answers say it."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, f"date: {formatdate(second, usegmt=True)}\r\n".encode()
+        return self._date
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in tuple(self.connections):
+            connection.check(now, self._head_seconds, self._idle_seconds)
+        self._timer = loop.call_later(min(_SWEEP_SECONDS, self._head_seconds, self._idle_seconds), self._sweep, loop)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: `reading` is the request whose body comes in, `active` the one that the app has, `waiting` those after it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: HttpServer, loop: asyncio.AbstractEventLoop) -> None:
+        self.server = server
+        self.loop = loop
+        self.writable: asyncio.Event | None = None  # there while the sender does not take what we write
+        self.parser = HttpRequestParser(self)
+        self.reading: _Request | None = None
+        self.active: _Request | None = None
+        self.waiting: deque[_Request] = deque()
+        self.peer: tuple[str, int] | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0  # bytes of the head, or of anything but the body itself, since the last piece of a body
+        self._first_line = True
+        self._since = loop.time()  # when the head began, or the last request ended
+        self._moved = self._since  # when bytes last went in or out
+        self._paused = False
+        self._ending = False  # nothing more is read
+        self._resuming = False
+
+    # ------------------------------------------------------------ the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = (str(peer[0]), int(peer[1])) if peer else None
+        self.server.connections.add(self)
+        if len(self.server.connections) > self.server.most_connections:
+            self._refuse(unavailable("There are too many connections.", way_out="Come again in a moment.", retry_after=1))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server.connections.discard(self)
+        self._ending = True
+        for request in (self.reading, self.active, *self.waiting):
+            if request is not None:
+                request.lose()
+        self.waiting.clear()
+        self.resume_writing()
+
+    def eof_received(self) -> bool:
+        """A sender may stop sending and wait for its answer."""
+        self._ending = True
+        if self.reading is not None:
+            self.reading.lose()
+        return self.active is not None
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        self._moved = self.loop.time()
+        if self.reading is None:
+            if not self._head_size:
+                self._since = self._moved
+                self._first_line = True
+            if self._first_line:
+                if not data.isascii():
+                    data = _with_ascii_line(data)
+                self._first_line = b"\n" not in data
+        self._head_size += len(data)
+        self._feed(data)
+        if self._head_size > HEAD_LIMIT:
+            self._refuse(invalid(f"The head of the request is larger than {HEAD_LIMIT} bytes.", status=431, way_out="Send it in a body."))
+
+    def pause_writing(self) -> None:
+        self.writable = asyncio.Event()
+        self._moved = self.loop.time()
+
+    def resume_writing(self) -> None:
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None
+
+    # ------------------------------------------------------------ the parser's side
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except HttpParserError as error:
+            self._refuse(invalid(f"This is not a request of HTTP/1.1: {error}.", way_out="Mend the request."))
+
+    def _stay(self, rest: bytes) -> None:
+        """The sender offered another protocol, such as HTTP/2, which we pass over; the parser stopped before the body, which comes all the
+        same (Java's HTTP client does that). Another parser reads it."""
+        if self.reading is None:
+            self._ending = True  # a tunnel was asked for; it gets an answer, and then the end
+            return
+        framing = [
+            name + b": " + value for name, value in self.reading.scope["headers"] if name in (b"content-length", b"transfer-encoding")
+        ]
+        self.parser = HttpRequestParser(self)
+        self._resuming = True
+        self._feed(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"\r\n"]) + rest)
+
+    def on_message_begin(self) -> None:
+        if not self._resuming:
+            self._url, self._headers = b"", []
+
+    def on_url(self, url: bytes) -> None:
+        if not self._resuming:
+            self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.reading is None:  # else it is a trailer
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._head_size = 0
+        if self._resuming:
+            self._resuming = False
+            return
+        parser = self.parser
+        method, version = parser.get_method().decode(), parser.get_http_version()
+        path, query = _target(self._url)
+        text = path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": version,
+            "scheme": "http",
+            "method": method,
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._headers,
+            "client": self.peer,
+        }
+        keep = version == "1.1" and parser.should_keep_alive() and method != "CONNECT"
+        request = self.reading = _Request(self, scope, method, keep)
+        if self.active is None:
+            self._begin(request)
+        elif len(self.waiting) < MOST_WAITING:
+            self.waiting.append(request)
+            self.flow()
+        else:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_size = 0
+        request = self.reading
+        if request is not None:
+            request.pieces.append(body)
+            request.size += len(body)
+            request.wake()
+            if request.size >= BODY_BUFFER:
+                self.flow()
+
+    def on_message_complete(self) -> None:
+        request = self.reading
+        if request is not None and not (self.parser.should_upgrade() and request.method != "CONNECT"):
+            request.complete = True
+            request.wake()
+            self.reading = None
+            self._head_size = 0
+
+    # ------------------------------------------------------------ the requests' side
+
+    def _begin(self, request: _Request) -> None:
+        self.active = request
+        request.task = self.loop.create_task(request.run())
+
+    def done(self, request: _Request) -> None:
+        """The app is through with it."""
+        self.active = None
+        self._since = self.loop.time()
+        if not request.ended:  # a part of an answer must not pass for all of it
+            self.transport.abort()
+        elif self.waiting and request.stays:
+            self._begin(self.waiting.popleft())
+            self.flow()
+        elif not request.stays or self._ending or self.server.closing:
+            self._ending = True
+            self.transport.close()
+
+    def flow(self) -> None:
+        """Lets the sender wait while requests or a body do."""
+        wait = bool(self.waiting) or (self.reading is not None and self.reading.size >= BODY_BUFFER)
+        if wait != self._paused and not self.transport.is_closing():
+            self._paused = wait
+            (self.transport.pause_reading if wait else self.transport.resume_reading)()
+
+    def close_if_idle(self) -> None:
+        """Closes it between requests."""
+        if self.active is None:
+            self._ending = True
+            self.transport.close()
+
+    def check(self, now: float, head_seconds: float, idle_seconds: float) -> None:
+        """Ends it when its sender keeps us waiting."""
+        if self.writable is not None:
+            if now - self._moved > STALL_SECONDS:
+                self.transport.abort()
+        elif self.active is not None:
+            if self.active is self.reading and self.active.awaited and now - self._moved > STALL_SECONDS:
+                self.transport.abort()
+        elif self._head_size:
+            if now - self._since > head_seconds:
+                self._refuse(invalid("The head of the request did not arrive in time.", status=408, way_out="Send it again."))
+        elif now - self._since > idle_seconds:
+            self.close_if_idle()
+
+    def _refuse(self, error: AlmanacError) -> None:
+        """Says why, unless earlier requests still await their answers, and reads no more."""
+        if self._ending:
+            return
+        self._ending = True
+        if self.reading is not None:
+            self.reading.lose()
+        if self.active is None:
+            body = json.dumps(error.as_json()).encode()
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
+            self.transport.write(_STATUS[error.status] + head + self.server.date() + b"\r\n" + body)
+            self.transport.close()
+
+
+class _Request:
+    """One request in the app's hands. `stays`: whether the connection goes on after its answer."""
+
+    __slots__ = (
+        "_begun",
+        "_chunked",
+        "_connection",
+        "_expects",
+        "_head",
+        "_told",
+        "_waiter",
+        "complete",
+        "ended",
+        "gone",
+        "method",
+        "pieces",
+        "scope",
+        "size",
+        "stays",
+        "task",
+    )
+
+    def __init__(self, connection: _Connection, scope: Message, method: str, stays: bool) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.method = method
+        self.stays = stays
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.complete = self.ended = self.gone = False
+        self.task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: Message | None = None
+        self._begun = self._chunked = self._told = False
+        self._expects = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the app waits for more of the body."""
+        return self._waiter is not None
+
+    async def run(self) -> None:
+        """Lets the app answer."""
+        try:
+            await self._connection.server.app(self.scope, self.receive, self.send)
+        except ConnectionError:
+            if not self.gone:
+                _log.exception("the connection broke inside")
+        except Exception:
+            _log.exception("a request failed")
+        finally:
+            self._connection.done(self)
+
+    def wake(self) -> None:
+        """There is news for who waits in `receive`."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def lose(self) -> None:
+        """The sender is gone, or what it sends is of no use."""
+        self.gone, self.stays = True, False
+        self.wake()
+
+    async def receive(self) -> Message:
+        """ASGI."""
+        connection = self._connection
+        while True:
+            if self.gone and not (self.complete and not self._told):
+                return {"type": "http.disconnect"}
+            if self.pieces or (self.complete and not self._told):
+                body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+                large = self.size >= BODY_BUFFER
+                self.pieces, self.size = [], 0
+                self._told = self.complete
+                if large:
+                    connection.flow()
+                return {"type": "http.request", "body": body, "more_body": not self.complete}
+            if self._expects and not self._begun:
+                self._expects = False
+                connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._waiter = connection.loop.create_future()
+            await self._waiter
+
+    async def send(self, message: Message) -> None:
+        """ASGI. Raises ConnectionError for a further part of an answer that nobody reads."""
+        if message["type"] == "http.response.start":
+            self._head = message
+            return
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if self.gone:
+            if more:
+                raise ConnectionResetError("the sender is gone")
+            self.ended = True
+            return
+        assert self._head is not None
+        out = b""
+        if not self._begun:
+            out = self._begin(self._head, len(body), more)
+        if self.method == "HEAD" or self._head["status"] in _BODILESS:
+            body = b""
+        elif self._chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
+        self.ended = not more
+        connection = self._connection
+        connection.transport.write(out + body)
+        if more and connection.writable is not None:
+            await connection.writable.wait()
+
+    def _begin(self, head: Message, length: int, more: bool) -> bytes:
+        """The head of the answer."""
+        self._begun = True
+        connection = self._connection
+        status: int = head["status"]
+        self.stays = self.stays and self.complete and not connection.server.closing
+        sized = False
+        lines = []
+        for name, value in head["headers"]:
+            if name not in _OURS:
+                sized = sized or name == b"content-length"
+                lines.append(b"%b: %b\r\n" % (name, value))
+        if not sized and status not in _BODILESS and self.method != "HEAD":
+            if not more:
+                lines.append(b"content-length: %d\r\n" % length)
+            elif self.scope["http_version"] == "1.1":
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self.stays = False
+        if not self.stays:
+            lines.append(b"connection: close\r\n")
+        return b"".join([_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, *lines, connection.server.date(), b"\r\n"])
+
+
+def _with_ascii_line(data: bytes) -> bytes:
+    """Text that stands unescaped in the request's first line, escaped: not allowed, and sent all the same."""
+    end = data.find(b"\r\n")
+    line = data[: end if end >= 0 else len(data)]
+    if line.isascii():
+        return data
+    return b"".join(b"%%%02X" % byte if byte > 127 else bytes([byte]) for byte in line) + data[len(line) :]
+
+
+def _target(url: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request's target. Raises HttpParserError."""
+    if not url.startswith(b"/") and b"://" in url:
+        parts = parse_url(url)
+        return parts.path or b"/", parts.query or b""
+    path, _, query = url.partition(b"?")
+    return path, query
