@@ -175,8 +175,6 @@ class _Builder:
         """The event of the item at place `index`; `unknown`: undocumented members. Raises `UnfitError`."""
         event = copied(self._blank)
         event.kind, event.name = _said(item)
-        id_ = item.id
-        event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, item, unknown)
         if when := item.time:
             event.client_time = when if when[4:5] == "-" else reading.instant(when)
         if item.sent_at:
@@ -192,6 +190,8 @@ class _Builder:
         event.distinct_id = item.distinct_id or user or anonymous or device or ""
         self._describe(event, item)
         unknown = _take_objects(event, item, unknown, self._limit)
+        id_ = item.id
+        event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, item, unknown)
         _relate(event, item, self._limit)
         if unknown:
             event.rest = reading.object_of(unknown)

@@ -110,13 +110,13 @@ def _lift(raw: Raw | bytes, limit: int) -> tuple[Event, Raw, Raw]:
     if context.library is not None:
         event.library, event.library_version = context.library.name or "", context.library.version or ""
         context.library = None
-    if context.ip:
+    if context.ip is not None:
         event.ip, context.ip = context.ip, None
-    if context.user_agent:
+    if context.user_agent is not None:
         event.user_agent, context.user_agent = context.user_agent, None
-    if context.session_id:
+    if context.session_id is not None:
         event.session_id, context.session_id = context.session_id, None
-    if context.group_id:
+    if context.group_id is not None:
         event.groups, context.group_id = reading.object_of({"group": reading.encoded(context.group_id)}), None
     if context.device is not NONE:
         event.device_id = _DEVICE.lenient(context.device).id or ""
@@ -128,7 +128,7 @@ def _lift(raw: Raw | bytes, limit: int) -> tuple[Event, Raw, Raw]:
     left = reading.encoded(context)
     if len(left) > 2 * limit:
         reading.checked(left, limit)
-    event.context = reading.object_of({**(reading.fields_of(left) or {}), **unknown}) if unknown else left
+    event.context = reading.encoded({**(reading.fields_of(left) or {}), **unknown}) if unknown else left
     return event, context.traits, consent
 
 
