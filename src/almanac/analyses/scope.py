@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any, Final
 
 from almanac.analyses import profiles, properties
@@ -97,12 +97,15 @@ class EventScope:
     def where(self, span: TimeRange | None = None) -> Sql:
         """See `Scope.where`."""
         span = span or self._range
+        first = span.start.astimezone(UTC)
+        # A range that begins with a day of UTC is bounded by the day alone: one comparison less is 3 % of a trend.
+        since = Sql("") if first.time() == time.min else sql(" AND time >= $start", start=self._instant(first))
         return sql(
-            "project = $project AND day >= $first_day AND day <= $last_day AND time >= $start AND time < $end AND $filters AND ($consent)",
+            "project = $project AND day >= $first_day AND day <= $last_day$since AND time < $end AND $filters AND ($consent)",
             project=self._bound_project(),
-            first_day=self.bind(span.start.astimezone(UTC).date().isoformat(), "Date"),
+            first_day=self.bind(first.date().isoformat(), "Date"),
             last_day=self.bind(span.end.astimezone(UTC).date().isoformat(), "Date"),
-            start=self._instant(span.start),
+            since=since,
             end=self._instant(span.end),
             filters=all_of([self.condition(item) for item in self._filters]),
             consent=self._consent,
@@ -125,15 +128,16 @@ class EventScope:
 
     def period(self, interval: str, moment: Sql | None = None) -> Sql:
         """See `Scope.period`."""
-        if moment is None:
-            # The stored day is the one of UTC: to reckon it from the time again takes a tenth of a trend.
-            by_day = self.zone == "UTC" and interval not in ("minute", "hour")
-            moment = Sql("toDateTime(day, 'UTC')" if by_day else "time")
+        # The stored day is the one of UTC: to reckon it from the time again takes a tenth of a trend.
+        by_day = moment is None and self.zone == "UTC" and interval not in ("minute", "hour")
+        moment = moment or Sql("toDateTime(day, 'UTC')" if by_day else "time")
         zone = Sql("{scope_zone:String}", {"scope_zone": self.zone})
         if interval == "minute":
             return sql("toStartOfMinute($moment, $zone)", moment=moment, zone=zone)
         if interval == "hour":
             return sql("toStartOfHour($moment, $zone)", moment=moment, zone=zone)
+        if interval == "day" and by_day:
+            return moment
         if interval == "day":
             return sql("toStartOfDay($moment, $zone)", moment=moment, zone=zone)
         if interval == "week":
