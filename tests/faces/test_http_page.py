@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 if TYPE_CHECKING:
     from tests.faces.conftest import House, Keys
@@ -146,6 +146,25 @@ def test_without_a_key_the_page_asks_for_one(url: str, browser: Browser, shop: K
     expect(page.locator("#project")).to_have_text("page shop")
     page.get_by_role("button", name="Forget key").click()
     expect(page.get_by_label("Read key")).to_be_visible()
+
+
+def test_a_forgotten_key_shows_nothing_more(url: str, browser: Browser, shop: Keys) -> None:
+    """Not even what was on its way."""
+    visit = Visit(browser)
+    page = visit.page
+    held: list[Route] = []
+    page.route("**/events?limit=10", lambda route: held.append(route))
+    with page.expect_request("**/events?limit=10"):
+        page.goto(f"{url}/#key={shop.read}")
+    page.get_by_role("button", name="Forget key").click()
+    expect(page.get_by_label("Read key")).to_be_visible()
+    with page.expect_response("**/events?limit=10"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    assert page.locator("#today").count() == 0
+    expect(page.get_by_label("Read key")).to_be_visible()
+    expect(page.get_by_role("status")).to_be_hidden()
+    assert visit.said == []
 
 
 @pytest.mark.parametrize("width", [1440, 390])

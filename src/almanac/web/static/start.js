@@ -76,15 +76,18 @@ async function open() {
   stop();
   state.key = takeKey();
   if (!state.key) return askForKey("");
+  const { timers } = state;
   notice("");
   at("content").replaceChildren(skeleton());
   try {
     const who = await call("/api/v1/me");
+    if (timers !== state.timers) return;
     if (who.role === "write") return askForKey("This is a write key: it may only send events. Give the project's read key.");
     if (!who.projects.length) return askForKey("There is no project yet. Make one with: almanac project create NAME");
     at("forget").hidden = false;
     choose(who.projects, who.projects[0]);
   } catch (error) {
+    if (timers !== state.timers) return;
     if (error instanceof Refused && error.status === 401) return askForKey("The key is not known. Check that it was copied whole.");
     failed(error, "Nothing can be shown yet.");
     state.timers.push(setTimeout(open, 5000));
@@ -121,6 +124,7 @@ function every(pause, work) {
 function stop() {
   state.timers.forEach(clearTimeout);
   state.timers = [];
+  state.project = null; // what is still on its way is for nobody
   state.seen = 0;
 }
 
@@ -169,7 +173,11 @@ async function live() {
       every(ANSWERS, answers);
     }
   } catch (error) {
-    if (error instanceof Refused && (error.status === 401 || error.status === 404)) return askForKey("The key no longer opens this project.");
+    if (project !== state.project) return;
+    if (error instanceof Refused && (error.status === 401 || error.status === 404)) {
+      stop();
+      return askForKey("The key no longer opens this project.");
+    }
     const age = state.seen ? `The numbers below are from ${clock(new Date(state.seen))}.` : "Nothing can be shown yet.";
     failed(error, age);
   }
@@ -252,7 +260,7 @@ async function answers() {
   try {
     list = await questions();
   } catch (error) {
-    return failed(error, "The questions below may be old.");
+    return project === state.project && failed(error, "The questions below may be old.");
   }
   if (project !== state.project) return;
   const place = at("questions");
