@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,6 +151,9 @@ class Faulty:
     def load_source(self, paths: Any) -> Any:
         return self._store.load_source(paths)
 
+    def settle(self) -> None:
+        self.step("settle", self._store.settle)
+
 
 def at_call(number: int) -> Callable[[str], bool]:
     """Picks the call of that number, counted from 0."""
@@ -250,6 +254,20 @@ def test_hours_of_receipt_are_kept_apart(bench: Bench) -> None:
         (datetime(2026, 3, 10, 13, tzinfo=UTC), 2, 1, 1),
         (datetime(2026, 3, 10, 12, tzinfo=UTC), 1, 1, 0),
     ]
+
+
+def test_the_store_settles_before_the_log_forgets(bench: Bench) -> None:
+    """A power cut takes what the system has not written yet; the log's copy may go only when the store's is on the disk."""
+    steps: list[str] = []
+    store = Faulty(bench.store, lambda text: bool(steps.append(text)), before=True)  # type: ignore[func-returns-value]
+    bench.log.step = lambda: steps.append("forget")
+    bench.log.add([bench.event("a", profile={"set": {"plan": "pro"}})])
+    bench.fresh_loader(store).drain()
+    assert steps.count("settle") == steps.count("forget") == 1
+    settled = steps.index("settle")
+    assert settled < steps.index("forget")
+    after = [found[1] for step in steps[settled:] if (found := re.search(r"^(?:INSERT INTO|insert) (\w+)", step, re.MULTILINE))]
+    assert set(after) <= {"event_properties"}, "only the catalog of properties can be made again from the events"
 
 
 # Large ones last: the load looks at all ids of the store when it starts.

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 
 from almanac.adapters import log_segments as segments
+from almanac.adapters.durable import sync_folder
 from almanac.adapters.log_faults import as_unavailable
 from almanac.adapters.log_lock import abandoned
 from almanac.adapters.log_register import Register
@@ -64,7 +65,7 @@ class FileLogReader:
                 (self._folder / f"{segment.name}.tally").unlink(missing_ok=True)
                 self._known.pop(segment.name, None)
             if self._folder.exists():
-                segments.sync_folder(self._folder)
+                sync_folder(self._folder)
 
     def in_flight(self) -> list[Tally]:
         """As the port says."""

@@ -27,6 +27,7 @@ from typing import Final
 
 import msgspec
 
+from almanac.adapters.durable import sync_folder
 from almanac.adapters.log_lock import NUMBER_US, claim
 from almanac.adapters.log_register import Register
 from almanac.core.errors import invalid
@@ -149,15 +150,6 @@ def listing(folder: Path) -> list[Entry]:
                 if suffix in ("log", "open") and (entry := parse(stem, sealed=suffix == "log")) and (entry.sealed or stem not in found):
                     found[stem] = entry
     return sorted(found.values())
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names in the folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # ------------------------------------------------------------------ sealing, recovery

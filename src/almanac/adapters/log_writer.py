@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from almanac.adapters import log_segments as segments
+from almanac.adapters.durable import sync_folder
 from almanac.adapters.log_lock import NameLock, claim
 from almanac.adapters.log_register import Register
 from almanac.adapters.log_segments import Counts
@@ -180,7 +181,7 @@ class SegmentWriter:
                     claim(handle)
                     break
         try:
-            segments.sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(handle)
             path.unlink()

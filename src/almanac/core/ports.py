@@ -181,6 +181,10 @@ class EventStore(Protocol):
         """A table expression that yields the log lines of these files, with the columns of `LOG_COLUMNS`, and `_file`, the file's name."""
         ...
 
+    def settle(self) -> None:
+        """Returns when all that was changed before would survive a power cut."""
+        ...
+
     def backup(self, folder: Path) -> None:
         """A consistent copy of everything, to an empty or absent folder."""
         ...

@@ -166,6 +166,8 @@ class Loader:
         batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent, gone)
         if segments and not planned.loaded:
             batch.load()
+            # The log is on the disk, what the engine wrote perhaps not yet: a power cut after the log has forgotten must lose nothing.
+            self._store.settle()
             # From here on segments go one by one: what is left of them must not be taken for the batch.
             self._write(replace(planned, loaded=True))
         self._reader.done(segments)
@@ -241,6 +243,12 @@ class Loader:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._plan_file)
+        # Its name too: after a power cut the same batch must be made again, or its messages would be new ones to the store.
+        folder = os.open(self._plan_file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     # ------------------------------------------------------------- house-keeping
 
