@@ -140,4 +140,4 @@ def test_settings_that_are_wrong_are_the_only_finding() -> None:
     with pytest.raises(AlmanacError) as refused:
         all_settings.load({"port": 99999}, {})
     (found,) = settings_refused(refused.value)
-    assert found.finding == "port is 99999, but it has to be from 1 to 65535 port. (--port)"
+    assert found.finding == "port is 99999, but it has to be from 1 to 65535. (--port)"

@@ -355,7 +355,7 @@ def error_code(error: BaseException) -> int:
 def _plain(text: str) -> str:
     text = re.sub(r"Code: \d+\. DB::Exception: ", "", text)
     text = re.sub(r" ?\(version [^)]*\)", "", text)
-    text = re.sub(r": (?:In scope|While processing|while executing).*", ".", text, flags=re.DOTALL)
+    text = re.sub(r"[:.] (?:In scope|While processing|while executing).*", ".", text, flags=re.DOTALL)
     return f"The statement does not work: {text.strip()[:400]}"
 
 

@@ -140,7 +140,8 @@ def _checked(name: str, value: Any, place: str) -> Any:
     least, most = item.metadata["least"], item.metadata["most"]
     if (least is not None and converted < least) or (most is not None and converted > most):
         bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise invalid(f"{name} is {converted}, but it has to be {bounds} {item.metadata['unit']}.", place=place)
+        unit = "" if item.metadata["unit"] == name else f" {item.metadata['unit']}"
+        raise invalid(f"{name} is {converted}, but it has to be {bounds}{unit}.", place=place)
     if name == "role" and converted not in ROLES:
         raise invalid(f"role is {converted!r}, but it has to be one of {', '.join(ROLES)}.", place=place)
     if name == "log_level" and converted not in LEVELS:

@@ -122,9 +122,8 @@ def say(text: str) -> None:
 def tell(error: Exception) -> None:
     """What went wrong, where, and what to do. The stack of what nobody foresaw is shown to those who debug."""
     if isinstance(error, OSError):
-        error = invalid(
-            f"{error.strerror or error}.", place=str(error.filename or ""), way_out="`almanac doctor` looks at the installation."
-        )
+        way_out = "Check the name of the file." if isinstance(error, FileNotFoundError) else "`almanac doctor` looks at the installation."
+        error = invalid(f"{error.strerror or error}.", place=str(error.filename or ""), way_out=way_out)
     elif not isinstance(error, AlmanacError):
         if os.environ.get("ALMANAC_LOG_LEVEL") == "debug":
             traceback.print_exception(error)
