@@ -314,8 +314,8 @@ def _key(patient: Patient) -> Finding:
         return Finding("key", False, "The catalog cannot be read, so the key cannot be looked up.", "Mend the findings above first.")
     key = patient.catalog.find_key(patient.key)
     if key is None:
-        hint = "It is not known here."
-        return Finding("key", False, hint, "Check that it was copied whole, and --data; `almanac key list` shows the first and last characters.")
+        way_out = "Check that it was copied whole, and --data; `almanac key list` shows the first and last characters."
+        return Finding("key", False, "It is not known here.", way_out)
     uses = {
         "write": "It sends events; it cannot ask.",
         "read": "It asks and reads; it cannot send events.",
