@@ -27,6 +27,8 @@ from almanac.core.event import Event
 __all__ = ["FileLogReader", "FileLogWriter"]
 
 _REFUSE_SECONDS: Final = 0.2  # after a failure appends are refused at once for so long, before the disk is tried again
+_PAUSE: Final = 0.5  # of the time of a fdatasync, for appends to gather; with 32 senders and a slow disk it doubled what was accepted
+_LONGEST_PAUSE: Final = 0.001  # seconds
 _WAITING_LIMIT: Final = 64 << 20  # bytes that may wait for the disk
 
 
@@ -200,6 +202,8 @@ class FileLogWriter:
             try:
                 self._files.seal_if_due()
             finally:
+                if len(group.waiting) > 1:  # their senders come again: without a pause the first of them would have a write to itself
+                    time.sleep(min(self._files.sync_last * _PAUSE, _LONGEST_PAUSE))
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(self._rest, loop)
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from almanac.ingest.answers import Answer, cors, failure, preflight
 from almanac.ingest.body import too_large
 from almanac.ingest.call import Call, Protocol, Route
 from almanac.ingest.keys import KeyRing
-from almanac.ingest.limits import Gate, Quotas
+from almanac.ingest.limits import Gate, Quotas, Stay
 from almanac.ingest.protocols import Routes, registry
 
 Scope = MutableMapping[str, Any]
@@ -128,17 +128,14 @@ class Collector:
 
     async def _serve(self, call: Call, routes: list[tuple[Protocol, Route]], receive: Receive, send: Send) -> None:
         protocol = routes[0][0]
-        held = 0
         try:
-            self._gate.enter()
+            stay = self._gate.enter()
         except AlmanacError as error:
             await self._discard(receive)
             return await self._refuse(call, protocol, error, send)
         try:
             try:
-                async for piece in self._pieces(call, receive):
-                    self._gate.hold(piece)
-                    held += piece
+                await self._read(call, receive, stay)
                 protocol, route = _choose(call, routes)
                 self._requests[protocol.name] += 1
                 answer = await self._take(call, protocol, route)
@@ -151,7 +148,7 @@ class Collector:
                 return await self._refuse(call, protocol, _unexpected(), send)
             return await _answer(send, answer, call.headers, head=call.method == "HEAD")
         finally:
-            self._gate.leave(held)
+            stay.leave()
             if not self._gate.requests:
                 self._idle.set()
 
@@ -168,8 +165,8 @@ class Collector:
                 self._rejected[rejection.reason] += 1
         return answer
 
-    async def _pieces(self, call: Call, receive: Receive) -> AsyncIterator[int]:
-        """Reads the body into `call`, yielding the size of each piece as it comes."""
+    async def _read(self, call: Call, receive: Receive, stay: Stay) -> None:
+        """Reads the body into `call`."""
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
@@ -179,11 +176,11 @@ class Collector:
         if not message.get("more_body"):
             if len(body) > limit:
                 raise too_large(limit)
+            stay.hold(len(body))
             call.body = body
-            yield len(body)
             return
         pieces, size = [body], len(body)
-        yield size
+        stay.hold(size)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while message.get("more_body"):
@@ -195,7 +192,7 @@ class Collector:
                     size += len(body)
                     if size <= limit:
                         pieces.append(body)
-                        yield len(body)
+                        stay.hold(len(body))
                     elif size > DISCARD * limit:
                         break
         except TimeoutError:
@@ -253,6 +250,8 @@ def _query(text: bytes) -> Mapping[str, str]:
 
 async def _answer(send: Send, answer: Answer, headers: Mapping[bytes, bytes], *, head: bool = False) -> None:
     length = (b"content-length", b"%d" % len(answer.body))
-    lines = [(b"content-type", answer.content_type), length, *answer.headers, *cors(headers)]
+    lines = [(b"content-type", answer.content_type), length, *answer.headers]
+    if b"origin" in headers:
+        lines += cors(headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -76,13 +76,14 @@ class Gate:
         self._most_requests = most_requests
         self._most_bytes = max(64 * MIB, 3 * settings.body_limit)
 
-    def enter(self) -> None:
+    def enter(self) -> Stay:
         """Raises `unavailable` when there is no room, or when the process is about to end."""
         if self.closed:
             raise unavailable("The collector is about to stop.", way_out="Send again; another process takes over.", retry_after=1)
         if self.requests >= self._most_requests:
             raise unavailable("Too many requests are under way.", way_out="Send again in a moment, or add collectors.")
         self.requests += 1
+        return Stay(self)
 
     def hold(self, count: int) -> None:
         """Counts `count` more bytes. Raises `unavailable` when there is no room; then they are not counted."""
@@ -90,7 +91,22 @@ class Gate:
             raise unavailable("Too many bytes are under way.", way_out="Send again in a moment, or add collectors.")
         self.bytes += count
 
-    def leave(self, held: int) -> None:
-        """A request that entered is over and gives back the bytes that it held."""
-        self.requests -= 1
-        self.bytes -= held
+
+class Stay:
+    """One request that is under way, and the bytes that it holds."""
+
+    __slots__ = ("_gate", "_held")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held = 0
+
+    def hold(self, count: int) -> None:
+        """Takes `count` more bytes. Raises `unavailable`."""
+        self._gate.hold(count)
+        self._held += count
+
+    def leave(self) -> None:
+        """The request is over and gives back what it held."""
+        self._gate.requests -= 1
+        self._gate.bytes -= self._held
