@@ -110,6 +110,7 @@ class _Connection(asyncio.Protocol):
         self.peer: tuple[str, int] | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._expects = False
         self._head_size = 0  # bytes of the head, or of anything but the body itself, since the last piece of a body
         self._first_line = True
         self._since = loop.time()  # when the head began, or the last request ended
@@ -195,7 +196,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if not self._resuming:
-            self._url, self._headers = b"", []
+            self._url, self._headers, self._expects = b"", [], False
 
     def on_url(self, url: bytes) -> None:
         if not self._resuming:
@@ -203,7 +204,10 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading is None:  # else it is a trailer
-            self._headers.append((name.lower(), value))
+            name = name.lower()
+            self._headers.append((name, value))
+            if name == b"expect":
+                self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         self._head_size = 0
@@ -227,7 +231,7 @@ class _Connection(asyncio.Protocol):
             "client": self.peer,
         }
         keep = version == "1.1" and parser.should_keep_alive() and method != "CONNECT"
-        request = self.reading = _Request(self, scope, method, keep)
+        request = self.reading = _Request(self, scope, method, keep, self._expects)
         if self.active is None:
             self._begin(request)
         elif len(self.waiting) < MOST_WAITING:
@@ -336,7 +340,7 @@ class _Request:
         "task",
     )
 
-    def __init__(self, connection: _Connection, scope: Message, method: str, stays: bool) -> None:
+    def __init__(self, connection: _Connection, scope: Message, method: str, stays: bool, expects: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.method = method
@@ -348,7 +352,7 @@ class _Request:
         self._waiter: asyncio.Future[None] | None = None
         self._head: Message | None = None
         self._begun = self._chunked = self._told = False
-        self._expects = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        self._expects = expects  # to be asked for its body
 
     @property
     def awaited(self) -> bool:
