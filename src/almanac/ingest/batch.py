@@ -186,7 +186,9 @@ class Batch:
         bound = {"skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT}
         staged = statement("load.sql", "stage", bound, source=self._store.load_source(paths), channel=_CHANNEL, kept=self._kept)
         # Cutting one file into pieces for several threads costs a third more than it takes to parse it; several files go side by side.
-        self._store.execute(staged, settings={"max_threads": 2, "input_format_parallel_parsing": 0})
+        # The engine would read them one after another when less than a GiB is free for each thread.
+        settings = {"max_threads": 2, "input_format_parallel_parsing": 0, "max_threads_min_free_memory_per_thread": 0}
+        self._store.execute(staged, settings=settings)
 
     def _mend(self) -> Path:
         """A folder of copies of the segments, under their names, in which each line that is no event is a dead letter."""
