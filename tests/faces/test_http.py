@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from almanac.core.analysis import registry
 from almanac.core.errors import limited, unavailable
-from almanac.core.ports import LogLag
+from almanac.core.ports import LogLag, LostSegment, Tally
 from almanac.web.rest import create_app
 from almanac.web.rooms import Rooms
 
@@ -266,7 +266,10 @@ class Part:
         return {"running": True} | self._says
 
     def lag(self) -> LogLag:
-        return LogLag(**self._says)
+        return LogLag(**{name: value for name, value in self._says.items() if name != "lost"})
+
+    def lost(self) -> list[LostSegment]:
+        return list(self._says.get("lost", []))
 
     def rows(self, project: str = "", since: datetime | None = None) -> list[Any]:
         return [
@@ -291,6 +294,9 @@ def broken(house: House) -> Iterator[tuple[str, Rooms, str]]:
         "4 accepted events are not accounted for and 2 more events are stored",
     )
     yield "log", replace(rooms, log=Part(house, bytes=1 << 20, events=7, seconds=90.0)), "7 events (1.0 MiB) wait, the oldest for 90.0 s"
+    away = LostSegment(name="collector-0-000123", hour=0, tallies=(Tally("tenant", 0, 100),))
+    away_from = Part(house, lost=[away], bytes=0, events=0, seconds=0.0)
+    yield "log", replace(rooms, log=away_from), "The segment collector-0-000123 with 100 events is missing"
     full_log = [{"at": datetime.now(UTC).timestamp(), "log": {"last_error": "The disk of the event log is full."}}]
     yield "collectors", replace(rooms, collectors=lambda: full_log), "The disk of the event log is full."
     long_ago = [{"at": datetime.now(UTC).timestamp() - 60}, {"at": datetime.now(UTC).timestamp()}]
@@ -299,7 +305,7 @@ def broken(house: House) -> Iterator[tuple[str, Rooms, str]]:
     yield "disk", replace(rooms, settings=replace(rooms.settings, disk_reserve=1 << 60)), "MiB are free"
     yield "memory", replace(rooms, settings=replace(rooms.settings, store_memory=1 << 20)), "The engine holds"
     clock = iter([datetime.now(UTC)] + [datetime.now(UTC) + timedelta(hours=1)] * 50)
-    yield "clock", replace(rooms, clock=lambda: next(clock)), "jumped by +3600 s"
+    yield "clock", replace(rooms, clock=lambda: next(clock)), "jumped by +3"  # 3600 s less what passed between the two readings
 
 
 def test_health_turns_red_and_says_why(house: House) -> None:

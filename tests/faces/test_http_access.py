@@ -34,6 +34,7 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("GET", "/api/v1/projects/{project}/dead-letters", None, "admin"),
     ("POST", "/api/v1/projects/{project}/dead-letters/replay", {}, "admin"),
     ("POST", "/api/v1/projects/{project}/dead-letters/discard", {"ids": ["none"]}, "admin"),
+    ("GET", "/api/v1/projects/{project}/imports/{writer}", None, "server"),
     ("POST", "/api/v1/projects/{project}/merges/{edge}/undo", None, "admin"),
     ("POST", "/api/v1/projects/{project}/merges/{edge}/redo", None, "admin"),
     ("GET", "/api/v1/me", None, "own"),
@@ -68,7 +69,8 @@ def knock(house: House, method: str, path: str, body: Any, key: str | None) -> t
 
 
 def path_of(door: str, project: str) -> str:
-    return door.format(project=quote(project, safe=""), distinct_id="us", edge="no-such-edge", key="no-such-key")
+    path = door.format(project=quote(project, safe=""), distinct_id="us", edge="no-such-edge", key="no-such-key", writer="import-7")
+    return f"{path}?since=0" if "/imports/" in path else path
 
 
 def test_the_list_of_doors_is_whole(house: House) -> None:

@@ -84,8 +84,8 @@ def import_outcome(
     since: Annotated[int, Query(ge=0, le=1 << 53, description="When it began, in microseconds since 1970.")],
 ) -> Response:
     """Of its own events only, whatever else was sent meanwhile. What waits in the log is not counted yet."""
-    caller.rule()
     caller.enter(project, "read")
+    caller.rule()
     return Json(import_books.outcome(caller.rooms.store, writer, since))
 
 
