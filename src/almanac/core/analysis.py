@@ -158,6 +158,8 @@ class Analysis(Generic[Q]):
     row: type[Row]
     compile: Callable[[Q, Scope], Compiled]
     shape: Callable[[Q, Scope, Result], Shaped]
+    # The people behind one row of the answer (given by its columns): a statement with one column `person`, each person once.
+    members: Callable[[Q, Scope, Mapping[str, Any]], Compiled] | None = None
     examples: Sequence[Example] = field(default=())
     doc: str = ""
     kind: str = ""
@@ -196,6 +198,7 @@ def _named(analysis: Analysis[Any], name: str, module: ModuleType) -> Analysis[A
         row=analysis.row,
         compile=analysis.compile,
         shape=analysis.shape,
+        members=analysis.members,
         examples=analysis.examples,
         doc=doc,
         kind=name,
