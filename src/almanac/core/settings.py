@@ -54,7 +54,7 @@ class Settings:
     segment_size: int = setting(32 * MIB, "bytes", "Size at which a piece of the log is sealed.", least=65536)
     segment_age: float = setting(0.2, "seconds", "Age at which a piece of the log is sealed.", least=0.01, most=60)
 
-    batch_size: int = setting(24 * MIB, "bytes", "How much of the log one load takes at most.", least=65536)
+    batch_size: int = setting(48 * MIB, "bytes", "How much of the log one load takes at most.", least=65536)
     dedup_days: int = setting(8, "days", "How long a message id is remembered, at least.", least=7, most=400)
     geo_file: str = setting(
         "", "path", "A .mmdb or .csv file with the places of addresses, instead of the countries that come with the package."

@@ -38,7 +38,7 @@ _ALL: Final = Sql("1")
 # another month's partition, where the batch's token is not known yet. Within a file the order of the rows is the order of the lines.
 _FIRST: Final = "row IN (SELECT argMin(row, (received_us, file, row)) FROM staging.lines GROUP BY key)"
 # From so many lines on, two inserts of half of the messages each: one insert that a token can name runs on one thread.
-_HALVES_FROM: Final = 10_000
+_HALVES_FROM: Final = 30_000
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
 _CHANNEL: Final = channel(Sql("best_source"), Sql("best_medium"), Sql("best_campaign"), Sql("other_host"), Sql("web_url"))
 

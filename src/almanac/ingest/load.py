@@ -62,6 +62,7 @@ class State:
     seconds: float = 0.0  # spent loading
     last_seconds: float = 0.0
     last_events: int = 0
+    last_bytes: int = 0
     last_error: str = ""
     failing_since: datetime | None = None
     tries: int = 0
@@ -127,12 +128,16 @@ class Loader:
             try:
                 began = time.monotonic()
                 worked = self.run_once()
-                pace = _FULL_PACE if self.progress.last_events >= _FULL else _PACE
-                pause = max(0.0, pace - (time.monotonic() - began)) if worked else 0.03
+                pause = max(0.0, self._pace() - (time.monotonic() - began)) if worked else 0.03
             except Exception as error:
                 # Whatever it is, the log still holds the events: say so, wait, try again, for ever.
                 pause = self._failed(error)
             self._stop.wait(pause)
+
+    def _pace(self) -> float:
+        if self.progress.last_bytes > self._settings.batch_size // 2:
+            return 0.0  # more is waiting
+        return _FULL_PACE if self.progress.last_events >= _FULL else _PACE
 
     def _failed(self, error: Exception) -> float:
         state = self.progress
@@ -182,6 +187,7 @@ class Loader:
         state.duplicates += batch.duplicates
         state.rejected += batch.rejected
         state.last_seconds = time.perf_counter() - began
+        state.last_bytes = sum(segment.size for segment in segments)
         state.last_events = batch.stored + batch.duplicates + batch.rejected
         state.seconds += state.last_seconds
         self._recovered()
