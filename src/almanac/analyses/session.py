@@ -1,0 +1,534 @@
+"""How people's visits go: how many, how long, how many bounce, where they begin and end.
+
+Ask it for the usual numbers of a site or an app: sessions a day, their length, events and pages in each, the bounce rate, by channel or
+country; and which pages people enter by, leave from and stay on.
+
+How it counts:
+
+- A session is what the sender's session id says: a person's events with one id. Events without an id are cut by inactivity, person by
+  person: a new session begins more than `timeout` after the one before (30 minutes exactly still belong). `by: inactivity` cuts all
+  events so, whatever the ids. Two people under one id are two sessions; merged ids are one person. Events of no person are in none.
+- All events that pass the question's filters belong to sessions, but for mere statements about people (identify, alias, group, profile):
+  a server that sends them at night visits nobody. `event` keeps the sessions with such an event; they are measured over all their events,
+  each once.
+- A session belongs, whole, to the range and the period of its first event: midnight does not cut it (nor in GA4; older Google Analytics
+  did), and one that began before the range is not in it. Events up to 24 hours before and after the range are read for that. An id that
+  comes back after a pause beyond them is taken as new.
+- Periods are whole calendar periods of the question's zone: the first may begin before the range. Not complete is one that is not over,
+  or that the range cuts.
+- Length is the last minus the first event, in elapsed time; a session of one event has length 0 and counts in mean and quantiles.
+  Quantiles are exact, with linear interpolation. `min_length` and `max_length` are included in what they keep.
+- Pages are events of the kinds page and screen, or `page_event`. A page's name is its path, for a screen its name, or `page_property`.
+- A session bounced if it has at most one page, is shorter than `engaged_after` and has no `key_event`. GA4's rule is the same, but it
+  measures the time in the foreground, which most senders do not tell. (Plausible: one page and no other event, however long.)
+- A breakdown takes the first value that is set over the session's events, or the last. Of simultaneous events (to the microsecond) the
+  one whose value comes first in the alphabet is the first. A limit keeps the values with most sessions in the range; the rest is Other.
+- Entry and exit page: the first and the last page of the session, the empty name for sessions without. The view `pages` lists the pages
+  with most views; it has no Other, as one session sees many pages. Time on a page lasts until the session's next page or, for its last
+  page, until its last event; a view after which nothing came has no known time and is not in the mean.
+- The people behind a row are those with a session in it; in the view `pages`, those who saw the page.
+"""
+
+from __future__ import annotations
+
+# Over 300 lines: a question stays in one file, and this one has four views.
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, LiteralString
+
+from pydantic import AfterValidator, Field, model_validator
+
+from almanac.analyses.examples import examples_of
+from almanac.analyses.scope import period_label
+from almanac.core import time as times
+from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
+from almanac.core.errors import invalid
+from almanac.core.filters import BUILT_IN, OTHER, Breakdown, EventSelector, Window
+from almanac.core.ports import Result
+from almanac.core.sql import EMPTY, Sql, all_of, join, sql
+from almanac.core.time import Interval, TimeRange
+
+Measure = Literal[
+    "sessions",
+    "people",
+    "sessions_per_person",
+    "average_seconds",
+    "median_seconds",
+    "p90_seconds",
+    "events_per_session",
+    "pages_per_session",
+    "bounce_rate",
+]
+
+_MEASURES: Final[list[Measure]] = [
+    "sessions",
+    "people",
+    "sessions_per_person",
+    "average_seconds",
+    "median_seconds",
+    "p90_seconds",
+    "events_per_session",
+    "pages_per_session",
+    "bounce_rate",
+]
+_AROUND: Final = timedelta(days=1)  # sessions that cross the range's edges are read so far
+_MOST_PERIODS: Final = 10_000
+_MOST_ROWS: Final = 200_000
+
+
+def _a_day_at_most(window: Window) -> Window:
+    if window.microseconds > _AROUND // timedelta(microseconds=1):
+        raise ValueError("timeout is more than 24 hours")
+    return window
+
+
+def _known(name: str | None) -> str | None:
+    if name is not None and name.startswith("@") and name[1:] not in BUILT_IN:
+        raise ValueError(f"there is no built-in column {name}; there are @{', @'.join(BUILT_IN)}")
+    return name
+
+
+class Session(Question):
+    """The question."""
+
+    kind: Literal["session"] = "session"
+    view: Literal["sessions", "entry_pages", "exit_pages", "pages"] = Field(
+        "sessions",
+        description="sessions: their measures; entry_pages, exit_pages: the same by the first or last page; pages: views and time on each.",
+    )
+    measures: list[Measure] = Field(
+        default=_MEASURES, min_length=1, description="What to show of the sessions; lengths are in seconds.", examples=[["sessions"]]
+    )
+    interval: Interval | Literal["total"] = Field("total", description="Length of a period; total: one number for the whole range.")
+    breakdown: Breakdown | None = Field(None, description="For the view sessions: property to split by.", examples=["@channel"])
+    breakdown_event: Literal["first", "last"] = Field(
+        "first", description="Whose value counts: that of the first or the last event with one."
+    )
+    by: Literal["sender", "inactivity"] = Field(
+        "sender", description="sender: by the sender's session id, by inactivity where there is none; inactivity: by that alone."
+    )
+    timeout: Annotated[Window, AfterValidator(_a_day_at_most)] = Field(
+        Window(value=30, unit="minute"),
+        description="Longest pause within a session that has no id, 24 hours at most.",
+        examples=["30 minutes"],
+    )
+    event: EventSelector | None = Field(None, description="Only sessions with such an event.", examples=["order"])
+    min_length: Window | None = Field(None, description="Only sessions at least so long.", examples=["10 seconds"])
+    max_length: Window | None = Field(None, description="Only sessions at most so long.", examples=["12 hours"])
+    page_event: EventSelector | None = Field(None, description="What is a page view; events of the kinds page and screen by default.")
+    page_property: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_known)] | None = Field(
+        None,
+        description="What names a page: a property or a built-in column; the path, or the screen's name, by default.",
+        examples=["@title"],
+    )
+    limit: int = Field(10, ge=1, le=500, description="For views of pages: how many of the biggest to show.")
+    engaged_after: Window = Field(
+        Window(value=10, unit="second"), description="A session of this length or longer did not bounce.", examples=["10 seconds"]
+    )
+    key_event: EventSelector | None = Field(None, description="A session with such an event did not bounce.", examples=["signup"])
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Session:
+        if self.breakdown and self.view != "sessions":
+            raise ValueError(f"breakdown does not go with the view {self.view}, which is one by pages; use filters")
+        if self.view == "pages" and "measures" in self.model_fields_set:
+            raise ValueError("measures are of sessions; the view pages has its own columns")
+        if self.min_length and self.max_length and self.min_length.microseconds > self.max_length.microseconds:
+            raise ValueError("min_length is more than max_length")
+        return self
+
+
+class SessionRow(Row):
+    """A value, page or period of sessions."""
+
+    breakdown: str = Field("", description="Value of the property; empty: never set; 'Other': all further values.")
+    page: str = Field("", description="Name of the page; empty: none; 'Other': all further pages.")
+    period: str = Field("", description="Start of the period, local: a date for days and longer, else a time with its offset.")
+    views: int | None = Field(None, description="Views of the page.")
+    sessions: int | None = Field(None, description="Sessions; in the view pages, those that saw the page.")
+    people: int | None = Field(None, description="People who had them.")
+    sessions_per_person: float | None = Field(None, description="sessions / people; empty without any.")
+    average_seconds: float | None = Field(None, description="Mean length of a session; in the view pages, mean known time on the page.")
+    median_seconds: float | None = Field(None, description="Median length of a session.")
+    p90_seconds: float | None = Field(None, description="Length that nine of ten sessions do not exceed.")
+    events_per_session: float | None = Field(None, description="Events in a session, on average.")
+    pages_per_session: float | None = Field(None, description="Page views in a session, on average.")
+    bounce_rate: float | None = Field(None, description="Part of the sessions that bounced, 0 to 1.")
+    entries: int | None = Field(None, description="Sessions that began with the page.")
+    exits: int | None = Field(None, description="Sessions that ended with the page.")
+    complete: bool | None = Field(None, description="False while the period is not over, or where the range cuts it.")
+
+
+# An event becomes one integer, its mark: the instant in microseconds, then three bits (a page view; a key event; an event that the session
+# must have). A person's marks are sorted and cut in one go, so that memory grows with the events alone: 8 bytes an event, and a
+# text only where a breakdown or a page is asked for.
+STATEMENT: Final = """
+WITH
+marked AS
+(
+    SELECT
+        person,
+        $session AS session,
+        8 * toUnixTimestamp64Micro(time) + toInt64($page) + 2 * toInt64($key) + 4 * toInt64($wanted) AS mark
+        $text
+    FROM $events
+    WHERE $scope AND person != 0 AND kind NOT IN ('identify', 'alias', 'group', 'profile', 'group_profile')
+),
+streams AS
+(
+    SELECT
+        person,
+        session,
+        $stream AS stream
+    FROM marked
+    GROUP BY person, session
+),
+cut AS
+(
+    SELECT
+        person,
+        arrayJoin(
+            arraySplit(
+                (entry, pause) -> session = 0 AND pause > {timeout:Int64},
+                stream,
+                arrayDifference(arrayMap(entry -> bitShiftRight(entry.1, 3), stream))
+            )
+        ) AS entries
+    FROM streams
+),
+measured AS
+(
+    SELECT
+        person,
+        entries,
+        entries.1 AS marks,
+        bitShiftRight(marks[1], 3) AS began_at,
+        bitShiftRight(marks[-1], 3) AS ended_at,
+        ended_at - began_at AS lasted,
+        length(marks) AS events,
+        arrayCount(mark -> bitTest(mark, 0), marks) AS pages,
+        pages <= 1 AND lasted < {engaged:Int64} AND NOT arrayExists(mark -> bitTest(mark, 1), marks) AS bounced
+    FROM cut
+    WHERE began_at >= {first:Int64} AND began_at < {end:Int64} AND $kept
+),
+sessions AS
+(
+    SELECT *, $period AS period, $value AS value
+    FROM measured
+)
+"""
+
+STREAM: Final = "arrayMap(mark -> tuple(mark), arraySort(groupArray(mark)))"
+
+# Simultaneous events are told apart by their texts, not by the bits of their marks.
+STREAM_WITH_TEXT: Final = "arraySort(entry -> (bitShiftRight(entry.1, 3), entry.2), arrayZip(groupArray(mark), groupArray(text)))"
+
+COUNTED: Final = """
+SELECT
+    if(place <= {limit:UInt64}, value, {other:String}) AS label,
+    period,
+    sum(some_sessions) AS sessions,
+    toFloat64(sum(some_lasted)) / 1e6 AS seconds,
+    sum(some_events) AS events,
+    sum(some_pages) AS pages,
+    sum(some_bounces) AS bounces
+    $merged
+FROM
+(
+    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
+    FROM
+    (
+        SELECT
+            value,
+            period,
+            count() AS some_sessions,
+            sum(toInt128(lasted)) AS some_lasted,
+            sum(events) AS some_events,
+            sum(pages) AS some_pages,
+            sum(bounced) AS some_bounces,
+            sum(some_sessions) OVER (PARTITION BY value) AS size
+            $states
+        FROM sessions
+        GROUP BY value, period
+    )
+)
+GROUP BY label, period
+"""
+
+PAGE_VIEWS: Final = """
+, page_views AS
+(
+    SELECT person, period, page, stayed, nth, place = 1 AS entered, place = pages AS exited
+    FROM
+    (
+        SELECT
+            *,
+            arrayFilter(entry -> bitTest(entry.1, 0), entries) AS views,
+            arrayMap(view -> bitShiftRight(view.1, 3), views) AS moments
+        FROM sessions
+        WHERE pages > 0
+    )
+    ARRAY JOIN
+        views.2 AS page,
+        arrayMap((moment, until) -> until - moment, moments, arrayPushBack(arrayPopFront(moments), ended_at)) AS stayed,
+        arrayEnumerateUniq(views.2) AS nth,
+        arrayEnumerate(views) AS place
+)
+"""
+
+PAGES: Final = """
+SELECT *
+FROM
+(
+    SELECT *, dense_rank() OVER (ORDER BY size DESC, label) AS place
+    FROM
+    (
+        SELECT
+            page AS label,
+            period,
+            count() AS views,
+            countIf(nth = 1) AS sessions,
+            uniqExact(person) AS people,
+            toFloat64(sum(toInt128(stayed))) / 1e6 / nullIf(countIf(NOT exited OR stayed > 0), 0) AS average_seconds,
+            sum(entered) AS entries,
+            sum(exited) AS exits,
+            sum(views) OVER (PARTITION BY label) AS size
+        FROM page_views
+        GROUP BY label, period
+    )
+)
+WHERE place <= {limit:UInt64}
+"""
+
+MEMBERS: Final = """
+SELECT DISTINCT person
+FROM sessions
+WHERE $within
+"""
+
+MEMBERS_OF_PAGE: Final = """
+SELECT DISTINCT person
+FROM page_views
+WHERE $within
+"""
+
+BIGGEST: Final = """
+(
+    SELECT value
+    FROM sessions
+    GROUP BY value
+    ORDER BY count() DESC, value
+    LIMIT {limit:UInt64}
+)
+"""
+
+
+def compile(question: Session, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
+    """Mark the events, gather each person's, cut them into sessions, count."""
+    return Compiled(join("", [_sessions(question, scope), _views(question), _counted(question)]))
+
+
+def members(question: Session, scope: Scope, row: Mapping[str, Any]) -> Compiled:
+    """Who had the sessions of a row."""
+    pages = question.view == "pages"
+    label = str(row.get("breakdown" if question.view == "sessions" else "page") or "")
+    within: list[Sql] = []
+    if question.interval != "total":
+        within.append(sql("period = $period", period=scope.bind(_moment(question, scope, str(row.get("period"))), "UInt32")))
+    if pages:
+        within.append(sql("page = $label", label=scope.bind(label, "String")))
+    elif label == OTHER and _labelled(question):
+        within.append(sql("(value = $label OR value NOT IN $biggest)", label=scope.bind(label, "String"), biggest=_biggest(question)))
+    elif _labelled(question):
+        within.append(sql("value = $label", label=scope.bind(label, "String")))
+    tail = sql(MEMBERS_OF_PAGE, within=all_of(within)) if pages else sql(MEMBERS, within=all_of(within))
+    return Compiled(join("", [_sessions(question, scope), _views(question), tail]))
+
+
+def shape(question: Session, scope: Scope, result: Result) -> Shaped:
+    """Every value has every period; the biggest come first, Other last."""
+    total = question.interval == "total"
+    starts = (
+        [_span(question, scope).start] if total else times.periods(_span(question, scope), question.interval, week_start=scope.week_start)
+    )
+    cells: dict[str, dict[int, dict[str, Any]]] = {} if _labelled(question) else {"": {}}
+    for row in result.dicts():
+        cells.setdefault(row["label"], {})[row["period"]] = row
+    if len(cells) * len(starts) > _MOST_ROWS:
+        raise invalid("The answer would have too many rows.", place="interval", way_out="Lower the limit, or choose a longer interval.")
+    by = "views" if question.view == "pages" else "sessions"
+    sizes = {label: sum(row[by] for row in found.values()) for label, found in cells.items()}
+    others = question.view != "pages"
+    over = [not total and times.shift(start, question.interval, 1) <= min(scope.now, scope.range.end) for start in starts]
+    rows = [
+        {
+            **({("breakdown" if question.view == "sessions" else "page"): label} if _labelled(question) else {}),
+            **({} if total else {"period": period_label(start, question.interval, scope.zone)}),
+            **_measured(question, cells[label].get(0 if total else int(start.timestamp()))),
+            **({} if total else {"complete": whole}),
+        }
+        for label in sorted(cells, key=lambda label: (others and label == OTHER, -sizes[label], label))
+        for start, whole in zip(starts, over, strict=True)
+    ]
+    return Shaped(rows, notes=() if total or over[-1] else ("The last period is not complete.",))
+
+
+# ----------------------------------------------------------------- the statement
+
+
+def _sessions(question: Session, scope: Scope) -> Sql:
+    span = _span(question, scope)
+    around = TimeRange(span.start - _AROUND, max(span.end, min(span.end + _AROUND, scope.now)), span.zone)
+    kept = [Sql("arrayExists(mark -> bitTest(mark, 2), marks)")] if question.event else []
+    if question.min_length:
+        kept.append(sql("lasted >= $least", least=scope.bind(question.min_length.microseconds, "Int64")))
+    if question.max_length:
+        kept.append(sql("lasted <= $most", most=scope.bind(question.max_length.microseconds, "Int64")))
+    page = scope.matches(question.page_event) if question.page_event else Sql("kind IN ('page', 'screen')")
+    text = _text(question, scope, page)
+    value, period = _value(question), Sql("toUInt32(0)")
+    if question.interval != "total":
+        moment = scope.period(question.interval, Sql("fromUnixTimestamp64Micro(began_at, 'UTC')"))
+        period = sql("toUnixTimestamp($moment)", moment=moment)
+    return sql(
+        STATEMENT,
+        {
+            "timeout": question.timeout.microseconds,
+            "engaged": question.engaged_after.microseconds,
+            "first": _micros(span.start),
+            "end": _micros(span.end),
+        },
+        session=Sql("if(session_id = '', 0, cityHash64(session_id))" if question.by == "sender" else "toUInt64(0)"),
+        page=page,
+        key=scope.matches(question.key_event) if question.key_event else Sql("0"),
+        wanted=scope.matches(question.event) if question.event else Sql("0"),
+        text=sql(", $text AS text", text=text) if text else EMPTY,
+        events=scope.events(),
+        scope=scope.where(around),
+        stream=Sql(STREAM_WITH_TEXT if text else STREAM),
+        kept=all_of(kept),
+        period=period,
+        value=value,
+    )
+
+
+def _text(question: Session, scope: Scope, page: Sql) -> Sql | None:
+    """What is read of each event besides its mark."""
+    if question.view == "sessions":
+        return sql("toString($text)", text=scope.text(question.breakdown)) if question.breakdown else None
+    if question.page_property is None:
+        return sql("if($page, if(path != '', path, toString(screen)), '')", page=page)
+    return sql("if($page, toString($name), '')", page=page, name=scope.text(Breakdown(property=question.page_property)))
+
+
+def _value(question: Session) -> Sql:
+    """What a session is counted under. The arrays are a session's own."""
+    if question.view == "entry_pages":
+        return Sql("arrayFirst(entry -> bitTest(entry.1, 0), entries).2")
+    if question.view == "exit_pages":
+        return Sql("arrayLast(entry -> bitTest(entry.1, 0), entries).2")
+    if question.view == "pages" or not question.breakdown:
+        return Sql("''")
+    return Sql(
+        "arrayFirst(entry -> entry.2 != '', entries).2"
+        if question.breakdown_event == "first"
+        else "arrayLast(entry -> entry.2 != '', entries).2"
+    )
+
+
+def _views(question: Session) -> Sql:
+    return Sql(PAGE_VIEWS) if question.view == "pages" else EMPTY
+
+
+_STATES: Final[dict[str, tuple[LiteralString, LiteralString]]] = {
+    "people": ("uniqExactState(person) AS some_people", "uniqExactMerge(some_people) AS people"),
+    "lengths": (
+        "quantilesExactInclusiveState(0.5, 0.9)(lasted) AS some_lengths",
+        "quantilesExactInclusiveMerge(0.5, 0.9)(some_lengths) AS lengths",
+    ),
+}
+
+
+def _counted(question: Session) -> Sql:
+    if question.view == "pages":
+        return Sql(PAGES, {"limit": question.limit})
+    # People and quantiles take as much time as all the rest: only where they are asked for.
+    needed = ["people"] if {"people", "sessions_per_person"} & set(question.measures) else []
+    needed += ["lengths"] if {"median_seconds", "p90_seconds"} & set(question.measures) else []
+    return sql(
+        COUNTED,
+        {"limit": _limit(question), "other": OTHER},
+        states=join("", [Sql(f", {_STATES[name][0]}") for name in needed]),
+        merged=join("", [Sql(f", {_STATES[name][1]}") for name in needed]),
+    )
+
+
+def _biggest(question: Session) -> Sql:
+    return Sql(BIGGEST, {"limit": _limit(question)})
+
+
+def _limit(question: Session) -> int:
+    return question.breakdown.limit if question.breakdown else question.limit
+
+
+def _labelled(question: Session) -> bool:
+    return question.view != "sessions" or question.breakdown is not None
+
+
+# --------------------------------------------------------------------- the times
+
+
+def _span(question: Session, scope: Scope) -> TimeRange:
+    """The range in whole periods."""
+    if question.interval == "total":
+        return scope.range
+    span = times.whole(scope.range, question.interval, week_start=scope.week_start)
+    # A month is at least 28 days, so that this never counts too few.
+    if span.length.total_seconds() / times.INTERVAL_SECONDS.get(question.interval, 28 * 86400) > _MOST_PERIODS:
+        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
+    return span
+
+
+def _moment(question: Session, scope: Scope, label: str) -> int:
+    """The start of the period that an answer's row names."""
+    for start in times.periods(_span(question, scope), question.interval, week_start=scope.week_start):
+        if period_label(start, question.interval, scope.zone) == label:
+            return int(start.timestamp())
+    raise invalid(f"The answer has no period {label!r}.", place="period", way_out="Take it from a row of the answer.")
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+# ---------------------------------------------------------------------- the rows
+
+
+def _measured(question: Session, row: Mapping[str, Any] | None) -> dict[str, Any]:
+    if question.view == "pages":
+        counts = {name: row[name] if row else 0 for name in ("views", "sessions", "people", "entries", "exits")}
+        return {**counts, "average_seconds": row["average_seconds"] if row else None}
+    count = row["sessions"] if row else 0
+    median, p90 = row["lengths"] if row and "lengths" in row else (0.0, 0.0)
+    people = row.get("people", 0) if row else 0
+    each: dict[Measure, Any] = {"sessions": count, "people": people}
+    for measure in question.measures:
+        each.setdefault(measure, None)
+    if row and count:
+        each |= {
+            "sessions_per_person": count / people if people else None,
+            "average_seconds": row["seconds"] / count,
+            "median_seconds": _seconds(median),
+            "p90_seconds": _seconds(p90),
+            "events_per_session": row["events"] / count,
+            "pages_per_session": row["pages"] / count,
+            "bounce_rate": row["bounces"] / count,
+        }
+    return {measure: each[measure] for measure in question.measures}
+
+
+def _seconds(micros: float) -> float:
+    return round(micros, 3) / 1e6  # the interpolation leaves a trace in the last digits
+
+
+ANALYSIS: Final = Analysis(question=Session, row=SessionRow, compile=compile, shape=shape, members=members, examples=examples_of("session"))
