@@ -32,7 +32,6 @@ How it counts:
 from __future__ import annotations
 
 # Over 300 lines: a question stays in one file, and this one has three orders and three views.
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -46,38 +45,14 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector, Model, Selector
+from almanac.core.filters import OTHER, Breakdown, EventSelector, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, number, sql
 from almanac.core.time import TimeRange
 
-_UNIT_SECONDS: Final = {**times.INTERVAL_SECONDS, "month": 30 * 86400}
-_WINDOW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week|month)s?")
 _MOST_PERIODS: Final = 2000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = 1 << 62  # later than any instant
-
-
-class Window(Model):
-    """A length of time. A text such as '14 days' will do."""
-
-    value: float = Field(gt=0, le=1e9, description="How many.")
-    unit: Literal["second", "minute", "hour", "day", "week", "month"] = Field("day", description="Of what; a month is 30 days.")
-
-    @property
-    def microseconds(self) -> int:
-        """Its length."""
-        return round(self.value * _UNIT_SECONDS[self.unit] * 1_000_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        match = _WINDOW.fullmatch(value.strip().lower())
-        if not match:
-            raise ValueError(f"{value!r} is not a length of time; write it like '14 days' or '30 minutes'")
-        return {"value": float(match.group(1)), "unit": match.group(2)}
 
 
 class Exclusion(Selector):

@@ -8,7 +8,12 @@ from typing import Final
 from almanac.core.sql import Sql, Values, identifier, join, sql
 
 
-def joined(project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, values: Values, place: int) -> Sql:
+_EVER: Final = Sql("1")
+
+
+def joined(
+    project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, values: Values, place: int, known: Sql = _EVER
+) -> Sql:
     """A LEFT JOIN to `facts` that gives each property of `columns` as Nullable(String) under its column's name.
 
     `subject` is person or a group's type. A person has the properties of all ids that are his: `person` says whose an id is, from the
@@ -29,6 +34,7 @@ def joined(project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, 
         properties=values.bind(list(columns), "Array(String)"),
         profiles=identifier(f"profiles_{place}"),
         key=key,
+        known=known,
     )
 
 
@@ -61,7 +67,7 @@ LEFT JOIN
         (
             SELECT project, key_hash AS person_hash, property, op, value, time
             FROM profile_changes
-            WHERE project = $project AND subject = $subject AND property IN $properties
+            WHERE project = $project AND subject = $subject AND property IN $properties AND $known
         )
         GROUP BY $owner_name
     )

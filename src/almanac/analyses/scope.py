@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Final
 
-from almanac.analyses import profiles, properties
-from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Selector
+from almanac.analyses import profiles, properties, segments
+from almanac.core.errors import invalid, not_found
+from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Segment, SegmentFilter, Selector
 from almanac.core.ports import Project
 from almanac.core.sql import Sql, Values, all_of, any_of, identifier, join, number, sql
 from almanac.core.time import TimeRange, WeekStart, zone_of
 
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = Sql("events_of_the_question")  # stands for $events until `complete` knows all properties that are read
 _EXACT_INTEGER: Final = 1 << 53  # beyond it a Float64 no longer tells neighbours apart
 
@@ -49,8 +50,12 @@ class EventScope:
         person: Sql,
         filters: Sequence[Condition] = (),
         consent: Sql = Sql("1"),  # noqa: B008 (frozen)
+        values: Values | None = None,
+        past: bool = False,
     ) -> None:
-        """`person`: who did it, a UInt64 from the columns `project` and `person_hash`. `consent`: a condition on columns of events."""
+        """`person`: who did it, a UInt64 from the columns `project` and `person_hash`. `consent`: a condition on columns of events.
+        `values`: names the bound values; that of the scope whose statement this one's will be part of. `past`: properties of people and
+        groups as they were when the range ended, not as they are."""
         self._project = project
         self._now = now
         self._range = range
@@ -58,7 +63,8 @@ class EventScope:
         self._filters = tuple(filters)
         self._person = person
         self._consent = consent
-        self._values = Values("scope_")
+        self._values = values or Values("scope_")
+        self._past = past
         self._columns: dict[tuple[str, str], tuple[Sql, Sql]] = {}
         self._profiles: dict[str, dict[str, Sql]] = {}
         self._names = 0
@@ -94,7 +100,7 @@ class EventScope:
         """See `Scope.events`. A place only: the statement has to go through `complete`."""
         return _PLACE
 
-    def where(self, span: TimeRange | None = None) -> Sql:
+    def where(self, span: TimeRange | None = None, *, filtered: bool = True) -> Sql:
         """See `Scope.where`."""
         span = span or self._range
         first = span.start.astimezone(UTC)
@@ -107,7 +113,7 @@ class EventScope:
             last_day=self.bind(span.end.astimezone(UTC).date().isoformat(), "Date"),
             since=since,
             end=self._instant(span.end),
-            filters=all_of([self.condition(item) for item in self._filters]),
+            filters=all_of([self.condition(item) for item in self._filters] if filtered else []),
             consent=self._consent,
         )
 
@@ -120,6 +126,8 @@ class EventScope:
 
     def text(self, breakdown: Breakdown) -> Sql:
         """See `Scope.text`."""
+        if breakdown.segments:
+            return self._first_segment(breakdown.segments)
         return sql("ifNull($value, '')", value=self._text(breakdown))
 
     def number(self, property_: str) -> Sql:
@@ -165,10 +173,48 @@ class EventScope:
                 parts.append(any_of([self.condition(part) for part in item.any]))
             parts += [sql("NOT ($part)", part=self.condition(part)) for part in item.not_]
             return all_of(parts)
+        if isinstance(item, SegmentFilter):
+            return self.in_segment(item)
         if item.op in _NEGATIVE:
             positive = item.model_copy(update={"op": _NEGATIVE[item.op]})
             return sql("NOT ($part)", part=self.condition(positive))
         return self._compared(item)
+
+    def in_segment(self, item: SegmentFilter) -> Sql:
+        """A condition: the event's person is in the segment when the question's range ends."""
+        if not isinstance(item.segment, Segment):
+            raise not_found(f"There is no segment {item.segment!r}.", place="segment", way_out="Save it first, or write it out.")
+        return sql("person IN ($people)", people=self.people(item.segment, self._range.end))
+
+    def _first_segment(self, items: Sequence[SegmentFilter]) -> Sql:
+        branches: list[Sql] = []
+        for place, item in enumerate(items, 1):
+            label = item.segment if isinstance(item.segment, str) else item.segment.name or f"segment {place}"
+            branches.append(sql("$condition, $label, ", condition=self.in_segment(item), label=self.bind(label, "String")))
+        return sql("multiIf($branches '')", branches=join("", branches))
+
+    def people(self, segment: Segment, moment: datetime) -> Sql:
+        """A statement with one column, `person`: who is in the segment at that moment, each once."""
+        inner = EventScope(
+            self._project,
+            now=self._now,
+            range=TimeRange(_BEGINNING, moment, self.zone),
+            week_start=self._week_start,
+            person=self._person,
+            consent=self._consent,
+            values=self._values,
+            past=True,
+        )
+        return inner.complete(segments.people(segment, inner))
+
+    def listed(self, ids: Sequence[str]) -> Sql:
+        """A statement with one column, `person`: whose these distinct ids are."""
+        return sql(
+            "SELECT $person FROM (SELECT $project AS project, cityHash64(arrayJoin($ids)) AS person_hash)",
+            person=self._person,
+            project=self._bound_project(),
+            ids=self.bind(list(ids), "Array(String)"),
+        )
 
     def _compared(self, item: Filter) -> Sql:
         if item.op == "=":
@@ -285,8 +331,9 @@ class EventScope:
         )
         if not self._profiles:
             return facts
+        known = sql("time < $end", end=self._instant(self._range.end)) if self._past else Sql("1")
         joins = [
-            profiles.joined(self._bound_project(), subject, columns, self._person, self._values, place)
+            profiles.joined(self._bound_project(), subject, columns, self._person, self._values, place, known)
             for place, (subject, columns) in enumerate(self._profiles.items())
         ]
         return sql("(SELECT * FROM $facts AS facts $joins)", facts=facts, joins=join(" ", joins))

@@ -33,8 +33,12 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> AlmanacError:
     return invalid(message[:1].upper() + message[1:].rstrip(".") + ".", place=place, way_out=way_out)
 
 
+# The forms that a condition or a part of a segment may have: they are no fields.
+_FORMS = ("Filter", "FilterGroup", "SegmentFilter", "Did", "DidInOrder", "Listed", "Having", "Segment", "SavedSegment")
+
+
 def _is_branch(part: Any) -> bool:
-    return isinstance(part, str) and (part in ("Filter", "FilterGroup") or "[" in part)
+    return isinstance(part, str) and (part in _FORMS or "[" in part)
 
 
 def _foreign(location: tuple[int | str, ...], faults: list[Any]) -> int:

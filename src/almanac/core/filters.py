@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Operator = Literal[
     "=",
@@ -104,8 +106,32 @@ class FilterGroup(Model):
     not_: list[Condition] = Field(default=[], alias="not", description="None of these holds.")
 
 
-Condition = Annotated[Filter | FilterGroup, Field(union_mode="left_to_right")]
-FilterGroup.model_rebuild()
+class SegmentFilter(Model):
+    """Events of people who are in a segment when the question's range ends."""
+
+    segment: SegmentOrName = Field(description="Name of a saved segment, or a segment written out.")
+
+
+_UNIT_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000}
+_WINDOW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week|month)s?")
+
+# Which form is meant, by its telling field: so a fault names that field, and no other form's.
+
+
+def _condition(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "SegmentFilter" if "segment" in value else "FilterGroup" if {"all", "any", "not", "not_"} & set(value) else "Filter"
+    return type(value).__name__ if isinstance(value, Model) else "Filter"
+
+
+def _segment(value: Any) -> str:
+    return "Segment" if isinstance(value, (Mapping, Model)) else "SavedSegment"
+
+
+Condition = Annotated[
+    Annotated[Filter, Tag("Filter")] | Annotated[FilterGroup, Tag("FilterGroup")] | Annotated[SegmentFilter, Tag("SegmentFilter")],
+    Discriminator(_condition),
+]
 
 
 class Selector(Model):
@@ -128,10 +154,130 @@ def _from_text(value: Any) -> Any:
 EventSelector = Annotated[Selector, BeforeValidator(_from_text)]
 
 
-class Breakdown(Model):
-    """Splits an answer by a property. A bare text is an event's property or a built-in column."""
+class Window(Model):
+    """A length of time. A text such as '14 days' will do."""
 
-    property: str = Field(validation_alias=AliasChoices("property", "prop"), min_length=1, max_length=500, description="As in a filter.")
+    value: float = Field(gt=0, le=1e9, description="How many.")
+    unit: Literal["second", "minute", "hour", "day", "week", "month"] = Field("day", description="Of what; a month is 30 days.")
+
+    @property
+    def microseconds(self) -> int:
+        """Its length."""
+        return round(self.value * _UNIT_SECONDS[self.unit] * 1_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _WINDOW.fullmatch(value.strip().lower())
+        if not match:
+            raise ValueError(f"{value!r} is not a length of time; write it like '14 days' or '30 minutes'")
+        return {"value": float(match.group(1)), "unit": match.group(2)}
+
+
+class Did(Model):
+    """People who did something so many times. `at_most: 0` are those who never did."""
+
+    did: EventSelector = Field(description="The events that count.")
+    at_least: int = Field(1, ge=0, le=1_000_000_000, description="How many times at least; 0 when at_most is given alone.")
+    at_most: int | None = Field(None, ge=0, le=1_000_000_000, description="How many times at most.")
+    within: Window | None = Field(None, description="Only the last so long, such as '30 days'; left out: ever.", examples=["30 days"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_none(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("at_most") is not None and "at_least" not in value:
+            return {**value, "at_least": 0}
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Did:
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most is {self.at_most}, less than at_least, {self.at_least}")
+        if self.at_least == 0 and self.at_most is None:
+            raise ValueError("at_least is 0, which everybody meets; give at_most too")
+        return self
+
+
+class DidInOrder(Model):
+    """People who did several things one after another, others between them or not."""
+
+    in_order: list[EventSelector] = Field(min_length=2, max_length=20, description="The events, the first one first.")
+    window: Window = Field(Window(value=14, unit="day"), description="From the first to the last at most so long.", examples=["7 days"])
+    within: Window | None = Field(None, description="Only the last so long, such as '90 days'; left out: ever.")
+
+
+class Listed(Model):
+    """People given by their ids."""
+
+    ids: list[str] = Field(max_length=100_000, description="Distinct ids.")
+
+
+class Having(Filter):
+    """People by a property of their own (or, with `of: group`, of the group that their last event named)."""
+
+    of: Literal["person", "group"] = Field("person", description="Whose property it is.")
+
+    @model_validator(mode="after")
+    def _not_of_events(self) -> Having:
+        if self.property.startswith("@"):
+            raise ValueError(f"{self.property} is of events, not of people; write did: with a filter")
+        return self
+
+
+class Segment(Model):
+    """People who have something in common. All of `all` hold, at least one of `any`, none of `not`. A segment may hold others."""
+
+    name: str = Field("", max_length=200, description="What to call it in answers.")
+    all: list[SegmentPart] = Field(default=[], max_length=50, description="All of these hold.")
+    any: list[SegmentPart] = Field(default=[], max_length=50, description="At least one of these holds.")
+    not_: list[SegmentPart] = Field(default=[], max_length=50, alias="not", description="None of these holds.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Segment:
+        if not (self.all or self.any or self.not_):
+            raise ValueError("a segment needs at least one condition, in all, any or not")
+        return self
+
+
+_PARTS: Final = {
+    "did": "Did",
+    "in_order": "DidInOrder",
+    "ids": "Listed",
+    "property": "Having",
+    "prop": "Having",
+    "segment": "SegmentFilter",
+}
+
+
+def _part(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return next((form for name, form in _PARTS.items() if name in value), "Segment")
+    return type(value).__name__ if isinstance(value, Model) else "Segment"
+
+
+SegmentPart = Annotated[
+    Annotated[Did, Tag("Did")]
+    | Annotated[DidInOrder, Tag("DidInOrder")]
+    | Annotated[Listed, Tag("Listed")]
+    | Annotated[Having, Tag("Having")]
+    | Annotated[SegmentFilter, Tag("SegmentFilter")]
+    | Annotated[Segment, Tag("Segment")],
+    Discriminator(_part),
+]
+SegmentOrName = Annotated[Annotated[str, Tag("SavedSegment")] | Annotated[Segment, Tag("Segment")], Discriminator(_segment)]
+for _model in (FilterGroup, SegmentFilter, Selector, Did, DidInOrder, Segment):
+    _model.model_rebuild()
+
+
+class Breakdown(Model):
+    """Splits an answer by a property, or by segments. A bare text is an event's property or a built-in column."""
+
+    property: str = Field("", validation_alias=AliasChoices("property", "prop"), max_length=500, description="As in a filter.")
+    segments: list[SegmentFilter] = Field(
+        default=[], max_length=20, description="Instead of a property: each person belongs to the first of these that fits."
+    )
     of: Literal["event", "person", "group"] = Field("event", validation_alias=AliasChoices("of", "by"), description="Whose property it is.")
     group_type: str = Field("", description="With `of: group`: the group's type.")
     limit: int = Field(10, ge=1, le=500, description="How many of the biggest values to show; the rest is one group, 'Other'.")
@@ -144,6 +290,12 @@ class Breakdown(Model):
         if isinstance(value, dict) and value.get("by") == "user":
             return {**value, "by": "person"}
         return value
+
+    @model_validator(mode="after")
+    def _by_something(self) -> Breakdown:
+        if bool(self.property) == bool(self.segments):
+            raise ValueError("give a property or segments")
+        return self
 
 
 # Label of the events without the property, and of the values beyond the limit.
