@@ -323,7 +323,8 @@ def _people(question: Adoption, scope: Scope) -> Sql:
     active = scope.matches(question.active) if question.active else Sql("1")
     if question.view in ("periods", "repeat"):  # of earlier events only those of the feature are needed
         active = sql("$active AND toUnixTimestamp64Micro(time) >= {start:Int64}", active=active)
-    value = "argMinIf(text, (moment, text), inside AND text != '')" if question.breakdown else "''"
+    # The least of the texts that begin with their instant: argMin by (moment, text) took 0.51 s where this takes 0.16 s (2 M events).
+    value = "substring(minIf(concat(leftPad(toString(moment), 20, '0'), text), inside AND text != ''), 21)" if question.breakdown else "''"
     return sql(
         STATEMENT,
         {"start": _micros(span.start)},
