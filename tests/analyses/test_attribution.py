@@ -167,10 +167,10 @@ def test_one_person_may_do_what_a_million_do(world: Any) -> None:
         )
     )
     world.now = datetime(2026, 4, 20, tzinfo=UTC)
-    rows = world.engine.ask(project, asked(models=ALL, limit=2)).rows
-    for model in ALL:
+    rows = world.engine.ask(project, asked(models=["first", "markov"], limit=2)).rows
+    for model in ("first", "markov"):
         assert sum(row["conversions"] for row in rows if row["model"] == model) == pytest.approx(100_000, abs=1e-3)
-    assert [row["touch"] for row in rows][:: len(ALL)] == ["0", "10", "Other"]
+    assert {row["touch"] for row in rows} == {"0", "10", "Other"}
 
 
 @pytest.mark.parametrize(
