@@ -84,8 +84,9 @@ class Scope(Protocol):
         it, read through the identity graph (0 for events about groups only: not a person)."""
         ...
 
-    def where(self, span: TimeRange | None = None) -> Sql:
-        """`$scope`: the condition that keeps to the project, the range (the question's unless `span` is given), its filters and consent."""
+    def where(self, span: TimeRange | None = None, *, filtered: bool = True) -> Sql:
+        """`$scope`: the condition that keeps to the project, the range (the question's unless `span` is given), its filters and consent.
+        `filtered`: False leaves the filters to the question, whose sense it is to look beyond them as well."""
         ...
 
     def matches(self, selector: Selector) -> Sql:
