@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 LEAST_PEOPLE: Final = 10  # who bought again; with fewer, four parameters follow single people
 _FARTHEST: Final = 9.0  # bound of a parameter's logarithm, beside the data's own scale: beyond it a distribution is a point
-_NODES: Final = 24  # of a quadrature; 16 differ from 64 in the 8th digit for CDNOW
+_NODES: Final = 16  # of a quadrature
 _STEP: Final = 1e-4  # of a parameter's logarithm, for differences
 _Z: Final = 1.959963984540054  # of 95 %
 
@@ -89,6 +89,7 @@ def fit_purchases(people: Floats, repeats: Floats, recency: Floats, age: Floats)
     unit = float(np.average(age, weights=people))
     x, last, seen = repeats, recency / unit, age / unit
     bought = x > 0
+    kinds, kind = np.unique(x, return_inverse=True)  # few: the special functions are for these alone
 
     def likelihood(logs: Floats) -> tuple[float, Floats]:
         r, alpha, a, b = np.exp(logs)
@@ -96,14 +97,17 @@ def fit_purchases(people: Floats, repeats: Floats, recency: Floats, age: Floats)
         leaves = np.where(bought, np.log(a) - np.log(np.where(bought, b + x - 1, 1.0)) - (r + x) * np.log(alpha + last), -np.inf)
         either = np.logaddexp(stays, leaves)
         left = np.exp(leaves - either)
-        rates = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
-        chances = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+        rates = (gammaln(r + kinds) - gammaln(r))[kind] + r * np.log(alpha)
+        chances = (gammaln(a + b) + gammaln(b + kinds) - gammaln(b) - gammaln(a + b + kinds))[kind]
+        rates_slope = (digamma(r + kinds) - digamma(r))[kind]
+        all_slope = (digamma(a + b) - digamma(a + b + kinds))[kind]
+        stays_slope = (digamma(b + kinds) - digamma(b))[kind]
         slope = np.array(
             [
-                digamma(r + x) - digamma(r) + np.log(alpha) - (1 - left) * np.log(alpha + seen) - left * np.log(alpha + last),
+                rates_slope + np.log(alpha) - (1 - left) * np.log(alpha + seen) - left * np.log(alpha + last),
                 r / alpha - (r + x) * ((1 - left) / (alpha + seen) + left / (alpha + last)),
-                digamma(a + b) - digamma(a + b + x) + left / a,
-                digamma(a + b) + digamma(b + x) - digamma(b) - digamma(a + b + x) - left / np.where(bought, b + x - 1, 1.0),
+                all_slope + left / a,
+                all_slope + stays_slope - left / np.where(bought, b + x - 1, 1.0),
             ]
         )
         return float(people @ (rates + chances + either)), (slope @ people) * np.exp(logs)
@@ -149,6 +153,8 @@ def fit_values(people: Floats, repeats: Floats, mean_value: Floats, log_values: 
 
     starts = [np.log([shape, 3.0, 2 / shape]) for shape in (1.0, 5.0)]
     fitted = _fitted(("p", "q", "v"), likelihood, starts)
+    if fitted.parameters[1] <= 1.001:
+        raise TooLittleError("The values of purchases scatter so widely that they have no mean; no value is predicted.")
     return Fitted(
         fitted.names,
         fitted.parameters * np.array([1.0, 1.0, unit]),
@@ -168,10 +174,13 @@ def _fitted(names: tuple[str, ...], likelihood: Callable[[Floats], tuple[float, 
         value, slope = likelihood(logs)
         return -value / scale, -slope / scale
 
-    bounds = [(-_FARTHEST, _FARTHEST)] * len(names)
-    options = {"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-9}
-    found: list[Any] = [minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for start in starts]
-    logs: Floats = min(found, key=lambda one: float(one.fun)).x
+    def search(start: Floats, rounds: int) -> Any:
+        options = {"maxiter": rounds, "ftol": 1e-13, "gtol": 1e-8}
+        return minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(-_FARTHEST, _FARTHEST)] * len(names), options=options)
+
+    # A few rounds tell the starts apart; only the best goes on.
+    begun = min((search(start, 12) for start in starts), key=lambda one: float(one.fun))
+    logs: Floats = search(begun.x, 500).x
     free = np.abs(logs) < _FARTHEST - 0.01
     edge = tuple(name for name, inside in zip(names, free, strict=True) if not inside)
     return Fitted(names, np.exp(logs), likelihood(logs)[0], _covariance(likelihood, logs, free), edge)
@@ -203,7 +212,9 @@ def active(parameters: Floats, repeats: Floats, recency: Floats, age: Floats) ->
 
 def purchases(parameters: Floats, repeats: Floats, recency: Floats, age: Floats, horizon: float) -> tuple[Floats, Floats]:
     """Of the number of purchases within `horizon` from now: the mean and the mean of its square."""
-    mean, square = _while_active(parameters, repeats, age, horizon)
+    # Of one number of purchases and one age, the recency does not matter while active.
+    pairs, pair = np.unique(repeats + 1j * age, return_inverse=True)
+    mean, square = (one[pair] for one in _while_active(parameters, pairs.real, pairs.imag, horizon))
     still = active(parameters, repeats, recency, age)
     return still * mean, still * square
 
@@ -260,29 +271,28 @@ def mean_value(parameters: Floats, people: Floats, repeats: Floats, spent: Float
 
 
 def forecast(bought: Fitted, worth: Fitted | None, cells: Histories, group: NDArray[np.int64], groups: int, horizon: float) -> Future:
-    """What the people of each group will buy within `horizon`, and for how much. `group`: of each cell, the number of its group.
+    """What the people of each group will buy within `horizon`, and for how much. `group`: of each cell, the number of its group."""
 
-    Raises `TooLittleError` when values scatter so widely that they have no mean."""
-    if worth is not None and worth.parameters[1] <= 1.001:
-        raise TooLittleError("The values of purchases scatter so widely that they have no mean; no value is predicted.")
-
-    def totals(purchase_parameters: Floats, value_parameters: Floats | None) -> tuple[Floats, Floats]:
-        mean, _ = purchases(purchase_parameters, cells.repeats, cells.recency, cells.age, horizon)
-        values = mean * mean_value(value_parameters, cells.people, cells.repeats, cells.spent) if value_parameters is not None else 0 * mean
-        return _sums(cells.people * mean, group, groups), _sums(values, group, groups)
-
-    value_parameters = None if worth is None else worth.parameters
-    expected, values = totals(bought.parameters, value_parameters)
-    unsure_purchases = np.zeros(groups)
-    unsure_values = np.zeros(groups)
-    slopes = _slopes(lambda parameters: totals(parameters, value_parameters), bought.parameters)
-    unsure_purchases += _spread(slopes[0], bought.covariance)
-    unsure_values += _spread(slopes[1], bought.covariance)
-    if worth is not None:
-        slopes = _slopes(lambda parameters: totals(bought.parameters, parameters), worth.parameters)
-        unsure_values += _spread(slopes[1], worth.covariance)
     mean, square = purchases(bought.parameters, cells.repeats, cells.recency, cells.age, horizon)
     scatter = np.maximum(square - mean**2, 0.0)
+
+    def value_of(parameters: Floats) -> Floats:
+        return mean_value(parameters, cells.people, cells.repeats, cells.spent)
+
+    each = cells.people * 0 if worth is None else value_of(worth.parameters)
+
+    def by_habits(parameters: Floats) -> tuple[Floats, Floats]:
+        some, _ = purchases(parameters, cells.repeats, cells.recency, cells.age, horizon)
+        return _sums(cells.people * some, group, groups), _sums(some * each, group, groups)
+
+    def by_values(parameters: Floats) -> tuple[Floats, Floats]:
+        return np.zeros(groups), _sums(mean * value_of(parameters), group, groups)
+
+    expected, values = _sums(cells.people * mean, group, groups), _sums(mean * each, group, groups)
+    slopes = _slopes(by_habits, bought.parameters)
+    unsure_purchases, unsure_values = _spread(slopes[0], bought.covariance), _spread(slopes[1], bought.covariance)
+    if worth is not None:
+        unsure_values = unsure_values + _spread(_slopes(by_values, worth.parameters)[1], worth.covariance)
     low, high = _interval(expected, _sums(cells.people * scatter, group, groups) + unsure_purchases)
     still = cells.people * active(bought.parameters, cells.repeats, cells.recency, cells.age)
     future = Future(_sums(still, group, groups), expected, low, high, None, None, None)
