@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 # More rows a second than any question has read on one core (0.3 G/s); what would take longer even so is refused before it starts.
 _ROWS_PER_SECOND: Final = 500_000_000
 _SIZE_SECONDS: Final = 600
+# A pattern that Python takes and the engine does not, such as a\Z or a{2000}: the one fault of a user that only the engine finds.
+_NOT_RE2: Final = re.compile(r"cannot compile re2: (.*?), error: (.*?)\. Look at", re.DOTALL)
 _NO_CONSENT_RULE: Final = Sql("1")
 
 
@@ -209,6 +212,8 @@ class Engine:
         except AlmanacError as error:
             if error.code is not Code.INVALID or walled:
                 raise
+            if wrong := _NOT_RE2.search(error.message):
+                raise invalid(f"The regular expression {wrong[1]!r} does not work: {wrong[2]}.", way_out="See RE2's syntax.") from None
             error_id = uuid.uuid4().hex[:12]
             log.error("question failed", error_id=error_id, reason=error.message, sql=printed(statement))
             raise unavailable("The question could not be answered.", way_out="Report it with this id.", error_id=error_id) from error

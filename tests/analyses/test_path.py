@@ -225,6 +225,7 @@ def test_the_people_behind_no_row(world: Any) -> None:
         ({"node": "page", "property": "@room"}, "property", "no built-in column @room"),
         ({"patterns": [{"pattern": "(", "regex": True}]}, "patterns", "not a regular expression"),
         ({"patterns": [{"pattern": "a(?=b)", "regex": True}]}, "patterns", "looks around"),
+        ({"patterns": [{"pattern": "a\\Z", "regex": True}]}, "", "invalid escape sequence"),
         ({"patterns": [""]}, "patterns.0.pattern", "at least 1"),
         ({"date_from": "2026-01-05", "date_to": "2026-01-01"}, "date_to", "before"),
     ],
