@@ -39,8 +39,8 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from almanac.analyses import lifetime_value_models as models
 from almanac.analyses.examples import examples_of
-from almanac.analyses.lifetime_value_models import predictions
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
@@ -54,7 +54,6 @@ Period = Literal["day", "week", "month", "quarter", "year"]
 
 _MOST_ROWS: Final = 200_000
 _MOST_PERIODS: Final = 2000
-_MOST_HISTORIES: Final = 20_000  # the model takes a second for 50,000
 _MOST_DAYS: Final = 3660
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ACTUAL: Final = {"actual_purchases": "all_coming", "actual_revenue": "all_paying"}
@@ -212,77 +211,6 @@ FROM
 GROUP BY label, cohort, later
 """
 
-# What the models need, of people counted and not one by one: in rows with bin 0, how often, how long and until when they bought; in the
-# others, how often and for how much (a bin is 1 % wide; 1 holds those whom the model of values leaves out).
-# A day is a number of days since 1970. A sum's rounding error must not pass for revenue.
-PREDICTED: Final = """
-WITH
-$active,
-per_person AS
-(
-    SELECT
-        minIf(period, began) AS cohort,
-        minIf(local_day, began) AS first,
-        toInt64(uniqExactIf(local_day, began)) - 1 AS repeats,
-        maxIf(local_day, began) - first AS recency,
-        {until:UInt32} - first AS age,
-        sumKahanIf(paid, known) AS revenue,
-        revenue - sumKahanArgMinIf(paid, local_day, began) AS rest,
-        if(repeats > 0 AND rest > 1e-9 * abs(revenue), rest, 0) AS spent,
-        if(spent > 0, 1000000 + toInt64(round(100 * log(spent / repeats))), 1) AS bin
-        $actual
-        $value
-    FROM active
-    GROUP BY person
-    HAVING max(began) AND cohort >= {first:UInt32}
-),
-cells AS
-(
-    SELECT
-        $keys
-        repeats,
-        recency,
-        age,
-        bin,
-        count() AS members,
-        sumKahan(revenue) AS revenues,
-        sumKahan(spent) AS spents,
-        sumKahan(spent * spent) AS squares,
-        sumKahanIf(log(spent / repeats), spent > 0) AS logs
-        $actuals
-    FROM per_person
-    GROUP BY GROUPING SETS (($keys repeats, recency, age), (repeats, bin))
-)
-SELECT
-    $label AS label,
-    $cohort AS cohort,
-    bin,
-    sum(members) AS people,
-    sum(members * repeats) AS all_repeats,
-    sum(members * recency) AS all_recencies,
-    sum(members * age) AS all_ages,
-    sumKahan(revenues) AS all_revenue,
-    sumKahan(spents) AS all_spent,
-    sumKahan(squares) AS all_squares,
-    sumKahan(logs) AS all_logs,
-    max(unit) AS grain
-    $all_actuals
-FROM
-(
-    SELECT *, toUInt32(greatest(1, ceil(sqrt((countIf(bin = 0) OVER ()) / {most:UInt64})))) AS unit $place
-    FROM $sized
-)
-GROUP BY
-    label,
-    cohort,
-    bin,
-    if(unit = 1 OR repeats <= 20, toFloat64(repeats), 20 + round(10 * log(repeats / 20))),
-    intDiv(recency, unit),
-    intDiv(age, unit)
-"""
-
-SIZED: Final = "(SELECT *, sumIf(members, bin = 0) OVER (PARTITION BY value) AS size FROM cells)"
-
 MEMBERS: Final = """
 WITH
 $active,
@@ -327,22 +255,15 @@ def _historical(question: LifetimeValue, scope: Scope) -> Sql:
 
 
 def _predicted(question: LifetimeValue, scope: Scope) -> Sql:
-    broken, held = question.breakdown is not None, question.holdout
     until = (_cut(question, scope) - timedelta(microseconds=1)).astimezone(times.zone_of(scope.zone)).date()
     days = sql(", toUInt32(toDate($day)) AS local_day, $known AS known", day=scope.period("day"), known=_known(question, scope))
-    return sql(
-        PREDICTED,
-        {**_bound(question, scope), "until": (until - date(1970, 1, 1)).days, "most": _MOST_HISTORIES},
-        active=_active(question, scope, days),
-        value=_value(question),
-        keys=Sql(("value, " if broken else "") + ("cohort, " if question.cohorts else "")),
-        label=Sql("if(place <= {limit:UInt64}, value, {other:String})" if broken else "''"),
-        cohort=Sql("cohort" if question.cohorts else "0"),
-        sized=Sql(SIZED if broken else "cells"),
-        place=Sql(", dense_rank() OVER (ORDER BY size DESC, value) AS place" if broken else ""),
-        actual=Sql(", uniqExactIf(local_day, paid >= 0 AND NOT known) AS comes, sumKahanIf(paid, NOT known) AS pays" if held else ""),
-        actuals=Sql(", sum(comes) AS coming, sumKahan(pays) AS paying" if held else ""),
-        all_actuals=Sql(", sum(coming) AS all_coming, sumKahan(paying) AS all_paying" if held else ""),
+    return models.statement(
+        _active(question, scope, days),
+        _value(question),
+        {**_bound(question, scope), "until": (until - date(1970, 1, 1)).days},
+        broken=question.breakdown is not None,
+        split=question.cohorts,
+        held=question.holdout,
     )
 
 
@@ -543,7 +464,7 @@ def _shape_predicted(question: LifetimeValue, scope: Scope, result: Result) -> S
         raise invalid("The answer would have too many rows.", place="period", way_out="Choose a longer period, or leave cohorts out.")
     order = {label: place for place, label in enumerate(_in_order(sizes))}
     keys = sorted(groups, key=lambda key: (order[key[0]], key[1]))
-    future, notes = predictions(found, [groups[key] for key in keys], question.days)
+    future, notes = models.predictions(found, [groups[key] for key in keys], question.days)
     rows = []
     for place, (label, cohort) in enumerate(keys):
         cells = [histories[cell] for cell in groups[label, cohort]]

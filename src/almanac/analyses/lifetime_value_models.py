@@ -3,11 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from almanac.core.sql import Sql, sql
 from almanac.predict import lifetime_value as model
+
+_MOST_HISTORIES: Final = 20_000  # the model takes about a second for so many
+
+# What the models need, of people counted and not one by one: in rows with bin 0, how often, how long and until when they bought; in the
+# others, how often and for how much (a bin is 1 % wide; 1 holds those whom the model of values leaves out).
+# A day is a number of days since 1970. A sum's rounding error must not pass for revenue.
+PREDICTED: Final = """
+WITH
+$active,
+per_person AS
+(
+    SELECT
+        minIf(period, began) AS cohort,
+        minIf(local_day, began) AS first,
+        toInt64(uniqExactIf(local_day, began)) - 1 AS repeats,
+        maxIf(local_day, began) - first AS recency,
+        {until:UInt32} - first AS age,
+        sumKahanIf(paid, known) AS revenue,
+        revenue - sumKahanArgMinIf(paid, local_day, began) AS rest,
+        if(repeats > 0 AND rest > 1e-9 * abs(revenue), rest, 0) AS spent,
+        if(spent > 0, 1000000 + toInt64(round(100 * log(spent / repeats))), 1) AS bin
+        $actual
+        $value
+    FROM active
+    GROUP BY person
+    HAVING max(began) AND cohort >= {first:UInt32}
+),
+cells AS
+(
+    SELECT
+        $keys
+        repeats,
+        recency,
+        age,
+        bin,
+        count() AS members,
+        sumKahan(revenue) AS revenues,
+        sumKahan(spent) AS spents,
+        sumKahan(spent * spent) AS squares,
+        sumKahanIf(log(spent / repeats), spent > 0) AS logs
+        $actuals
+    FROM per_person
+    GROUP BY GROUPING SETS (($keys repeats, recency, age), (repeats, bin))
+)
+SELECT
+    $label AS label,
+    $cohort AS cohort,
+    bin,
+    sum(members) AS people,
+    sum(members * repeats) AS all_repeats,
+    sum(members * recency) AS all_recencies,
+    sum(members * age) AS all_ages,
+    sumKahan(revenues) AS all_revenue,
+    sumKahan(spents) AS all_spent,
+    sumKahan(squares) AS all_squares,
+    sumKahan(logs) AS all_logs,
+    max(unit) AS grain
+    $all_actuals
+FROM
+(
+    SELECT *, toUInt32(greatest(1, ceil(sqrt((countIf(bin = 0) OVER ()) / {most:UInt64})))) AS unit $place
+    FROM $sized
+)
+GROUP BY
+    label,
+    cohort,
+    bin,
+    if(unit = 1 OR repeats <= 20, toFloat64(repeats), 20 + round(10 * log(repeats / 20))),
+    intDiv(recency, unit),
+    intDiv(age, unit)
+"""
+
+SIZED: Final = "(SELECT *, sumIf(members, bin = 0) OVER (PARTITION BY value) AS size FROM cells)"
+
+
+def statement(active: Sql, value: Sql, values: Mapping[str, Any], *, broken: bool, split: bool, held: bool) -> Sql:
+    """The counted histories. `active`: what each event says of its person; `value`: the column of the breakdown, `broken` if there is one;
+    `split`: by cohort; `held`: also what happened in the holdout. `values` binds `first` and `until`, and `limit` and `other` if broken."""
+    return sql(
+        PREDICTED,
+        {**values, "most": _MOST_HISTORIES},
+        active=active,
+        value=value,
+        keys=Sql(("value, " if broken else "") + ("cohort, " if split else "")),
+        label=Sql("if(place <= {limit:UInt64}, value, {other:String})" if broken else "''"),
+        cohort=Sql("cohort" if split else "0"),
+        sized=Sql(SIZED if broken else "cells"),
+        place=Sql(", dense_rank() OVER (ORDER BY size DESC, value) AS place" if broken else ""),
+        actual=Sql(", uniqExactIf(local_day, paid >= 0 AND NOT known) AS comes, sumKahanIf(paid, NOT known) AS pays" if held else ""),
+        actuals=Sql(", sum(comes) AS coming, sumKahan(pays) AS paying" if held else ""),
+        all_actuals=Sql(", sum(coming) AS all_coming, sumKahan(paying) AS all_paying" if held else ""),
+    )
 
 
 def predictions(
