@@ -81,16 +81,16 @@ class LifecycleRow(Row):
 
 
 # One scan, one row a person, whose set is never bigger than the number of periods, however many events there are. `starts` are the periods'
-# in microseconds, that before the range first; `roundDown` puts an instant before them all there too. Places count from 1, so 2 is the
-# first of the range.
+# in seconds, that before the range first; `roundDown` puts an instant before them all there too. Places count from 1, so 2 is the first of
+# the range.
 STATEMENT: Final = """
 WITH
 per_person AS
 (
     SELECT
         person,
-        roundDown(toUnixTimestamp64Micro(min(time)), {starts:Array(Int64)}) AS first_seen,
-        groupUniqArrayIf(roundDown(toUnixTimestamp64Micro(time), {starts:Array(Int64)}), $active) AS active_in
+        toUnixTimestamp(min(time)) AS first_seen,
+        groupUniqArrayIf($period, $active) AS active_in
         $value
     FROM $events
     WHERE $scope AND person != 0 AND ($wanted)
@@ -101,8 +101,11 @@ placed AS
 (
     SELECT
         person,
-        transform(first_seen, {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})) AS began,
-        arraySort(arrayMap(start -> transform(start, {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})), active_in)) AS places,
+        transform(roundDown(first_seen, {starts:Array(Int64)}), {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})) AS began,
+        arrayMap(
+            start -> transform(roundDown(start, {starts:Array(Int64)}), {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})),
+            arraySort(active_in)
+        ) AS places,
         $label AS label
     FROM per_person
 ),
@@ -211,7 +214,7 @@ def shape(question: Lifecycle, scope: Scope, result: Result) -> Shaped:
 def _statement(question: Lifecycle, scope: Scope, wanted_of_steps: Sql) -> Sql:
     starts = _starts(question, scope)
     before = times.shift(starts[0], question.interval, -1)
-    since = sql("toUnixTimestamp64Micro(time) >= {since:Int64}", {"since": _microseconds(before)})
+    since = sql("time >= fromUnixTimestamp64Second({since:Int64})", {"since": _seconds(before)})
     history = TimeRange(_BEGINNING, scope.range.end, scope.zone)
     by_match, broken = question.new_by == "first_match", question.breakdown
     # The first event of any kind is sought among all events, so there the filters bear on what is active alone.
@@ -221,8 +224,12 @@ def _statement(question: Lifecycle, scope: Scope, wanted_of_steps: Sql) -> Sql:
     active = since if by_match else all_of([matches, since])
     return sql(
         STATEMENT,
-        {"starts": [_microseconds(start) for start in (before, *starts)], **({"limit": broken.limit, "other": OTHER} if broken else {})},
+        {"starts": [_seconds(start) for start in (before, *starts)], **({"limit": broken.limit, "other": OTHER} if broken else {})},
         active=active,
+        # Hours are reckoned from the starts: where clocks change by half an hour, those of the engine lie elsewhere.
+        period=Sql("roundDown(toUnixTimestamp(time), {starts:Array(Int64)})")
+        if question.interval == "hour"
+        else sql("toUnixTimestamp($start)", start=scope.period(question.interval)),
         value=sql(", argMinIf(toString($text), (time, toString($text)), $active) AS value", text=scope.text(broken), active=active)
         if broken
         else EMPTY,
@@ -243,8 +250,8 @@ def _starts(question: Lifecycle, scope: Scope) -> list[datetime]:
     return times.periods(scope.range, question.interval, week_start=scope.week_start)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _BEGINNING) // timedelta(microseconds=1)
+def _seconds(moment: datetime) -> int:
+    return (moment - _BEGINNING) // timedelta(seconds=1)
 
 
 ANALYSIS: Final = Analysis(
