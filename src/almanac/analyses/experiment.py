@@ -28,7 +28,8 @@ How it counts:
   raw. `winsorize` caps each person's value at that quantile of everybody's (interpolated), and the covariate at the same.
 - The split of people is tested by chi-square against the shares, among the variants that have one; a note warns below 0.01. The correction
   is over all comparisons of the answer.
-- Power, people and days needed are for `least_effect`, two-sided, at the spread and pace seen so far, for 80 % power.
+- Power, people and days needed are for `least_effect`, two-sided, at the spread and pace seen so far, for 80 % power; sequential: for the
+  interval at the people of both sides. (GrowthBook's figures for sequential power differ.)
 - A breakdown takes the value at the first exposure. A limit keeps the values with most people; the rest is Other.
 - The people behind a row are those of its variant whom `people` counts.
 """
