@@ -251,18 +251,20 @@ def _statement(question: Stickiness, scope: Scope, wanted_of_lines: Sql) -> Sql:
         # What lies between the point at which the range before is cut and the range is in neither.
         wanted = sql("($wanted) AND (NOT $side OR toUnixTimestamp64Micro(time) < {cut:Int64})", wanted=wanted, side=side)
         first, marks = earlier[0], [*earlier, *starts]
+    # Hours are reckoned from the starts: where clocks change by half an hour, those of the engine lie elsewhere.
+    by_starts = Sql(
+        "roundDown(toUnixTimestamp(time), {starts:Array(Int64)})", {"starts": [_microseconds(mark) // 1_000_000 for mark in marks]}
+    )
+    period = by_starts if question.interval == "hour" else scope.period(question.interval)
     broken = question.breakdown
     text = sql("toString($text)", text=scope.text(broken)) if broken else EMPTY
     return sql(
         STATEMENT,
-        {"starts": [_microseconds(start) for start in marks], **({"limit": broken.limit, "other": OTHER} if broken else {})},
+        {"limit": broken.limit, "other": OTHER} if broken else {},
         side=side,
         times=join(
             ", ",
-            [
-                sql("uniqExactIf(roundDown(toUnixTimestamp64Micro(time), {starts:Array(Int64)}), $condition)", condition=condition)
-                for condition in conditions
-            ],
+            [sql("uniqExactIf($period, $condition)", period=period, condition=condition) for condition in conditions],
         ),
         first_values=sql(", [$firsts] AS values_of_series", firsts=join(", ", [_first_value(text, condition) for condition in conditions]))
         if broken
