@@ -11,9 +11,7 @@ from almanac.core.sql import Sql, Values, identifier, join, sql
 _EVER: Final = Sql("1")
 
 
-def joined(
-    project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, values: Values, place: int, known: Sql = _EVER
-) -> Sql:
+def joined(project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, values: Values, place: int, known: Sql = _EVER) -> Sql:
     """A LEFT JOIN to `facts` that gives each property of `columns` as Nullable(String) under its column's name.
 
     `subject` is person or a group's type. A person has the properties of all ids that are his: `person` says whose an id is, from the
