@@ -7,7 +7,6 @@ from typing import Final
 
 from almanac.core.sql import Sql, Values, identifier, join, sql
 
-
 _EVER: Final = Sql("1")
 
 
@@ -15,7 +14,8 @@ def joined(project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, 
     """A LEFT JOIN to `facts` that gives each property of `columns` as Nullable(String) under its column's name.
 
     `subject` is person or a group's type. A person has the properties of all ids that are his: `person` says whose an id is, from the
-    columns `project` and `person_hash`. `place` tells several joins of one statement apart.
+    columns `project` and `person_hash`. `place` tells several joins of one statement apart. `known`: a condition on the column
+    `time` of changes.
     """
     owner, key = person, Sql("facts.person")
     if subject != "person":
