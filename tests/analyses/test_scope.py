@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from almanac.analyses.properties import quoted
 from almanac.analyses.scope import EventScope, period_label
+from almanac.core import time as times
 from almanac.core.errors import AlmanacError
 from almanac.core.filters import Breakdown, Filter, FilterGroup, Selector
 from almanac.core.sql import Sql, sql
@@ -276,3 +277,33 @@ def test_the_engine_begins_periods_where_the_calendar_does(world: Any, zone: str
         )
         starts = [row[0] for row in world.store.query(statement).rows]
         assert starts == [moment.timestamp() for moment in times.periods(span, interval, week_start=week_start)], interval
+
+
+def test_a_number_of_no_column_is_refused(world: Any) -> None:
+    for name in ("@nope", "@", "x" * 501, ""):
+        with pytest.raises(AlmanacError) as refused:
+            scope_of(world, world.project()).number(name)
+        assert refused.value.place == "property"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Australia/Lord_Howe", "2026-04-04"),  # half an hour back
+        ("Australia/Lord_Howe", "2026-10-03"),  # half an hour on
+        ("Asia/Kathmandu", "2026-01-01"),
+        ("Pacific/Chatham", "2026-04-04"),
+        ("Europe/Berlin", "2026-03-28"),
+        ("Europe/Berlin", "2026-10-24"),
+        ("America/Santiago", "2026-09-05"),  # the clock passes over midnight
+        ("America/Santiago", "2026-04-04"),
+    ],
+)
+def test_hours_begin_where_the_engine_has_them(world: Any, zone: str, day: str) -> None:
+    first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    span = TimeRange(first, first + timedelta(days=2), zone)
+    hour = "toStartOfHour(toDateTime({first:Int64} + 600 * number, {zone:String}))"
+    text = f"SELECT DISTINCT toUnixTimestamp({hour}) FROM numbers(288) ORDER BY 1"
+    engine = [row[0] for row in world.store.query(Sql(text, {"first": int(first.timestamp()), "zone": zone})).rows]
+    assert [int(start.timestamp()) for start in times.periods(span, "hour")] == engine
+    assert [int(times.floor(start, "hour").timestamp()) for start in times.periods(span, "hour")] == engine

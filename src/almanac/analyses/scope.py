@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from almanac.analyses import profiles, properties, segments
 from almanac.core.errors import invalid, not_found
 from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Segment, SegmentFilter, Selector
@@ -132,7 +134,11 @@ class EventScope:
 
     def number(self, property_: str) -> Sql:
         """See `Scope.number`. Numbers and texts that are numbers count; truth values, lists and non-finite texts do not."""
-        return self._number(Filter(property=property_, op="is_set"))
+        try:
+            item = Filter(property=property_, op="is_set")
+        except ValidationError as error:
+            raise invalid(f"{property_[:80]!r} is no property: {error.errors()[0]['msg']}.", place="property") from None
+        return self._number(item)
 
     def period(self, interval: str, moment: Sql | None = None) -> Sql:
         """See `Scope.period`."""

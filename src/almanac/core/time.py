@@ -14,6 +14,7 @@ Interval = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 WeekStart = Literal["monday", "sunday"]
 
 INTERVAL_SECONDS: Final[dict[str, int]] = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
+_HOUR: Final = timedelta(hours=1)
 _MONTHS: Final[dict[str, int]] = {"month": 1, "quarter": 3, "year": 12}
 _RELATIVE = re.compile(r"-(\d{1,5})(min|h|d|w|m|q|y)")
 _UNIT: Final[dict[str, Interval]] = {
@@ -79,7 +80,9 @@ def floor(moment: datetime, interval: str, *, week_start: WeekStart = "monday") 
     if interval == "minute":
         return moment.replace(second=0, microsecond=0)
     if interval == "hour":
-        return moment.replace(minute=0, second=0, microsecond=0)
+        # Hours count from midnight, as the engine's do: where clocks change by half an hour, those after the change begin at half past.
+        midnight = datetime.combine(moment.date(), time(), tzinfo=moment.tzinfo).astimezone(UTC)
+        return (midnight + (moment.astimezone(UTC) - midnight) // _HOUR * _HOUR).astimezone(moment.tzinfo)
     day = moment.date()
     if interval == "week":
         back = day.weekday() if week_start == "monday" else (day.weekday() + 1) % 7
@@ -116,7 +119,8 @@ def periods(span: TimeRange, interval: str, *, week_start: WeekStart = "monday")
     starts: list[datetime] = []
     while moment.astimezone(UTC) < span.end:
         starts.append(moment)
-        moment = shift(moment, interval, 1)
+        later = shift(moment, interval, 1)
+        moment = floor(later, interval) if interval == "hour" else later
     return starts
 
 
