@@ -10,7 +10,7 @@ The models of all kinds of question are names of this module.
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
+import pathlib  # not its Path: that is a kind of question here
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["open"]  # and the question models, by `__getattr__`
 
 
-def open(target: str | Path, key: str | None = None, project: str | None = None) -> Client:  # noqa: A001
+def open(target: str | pathlib.Path, key: str | None = None, project: str | None = None) -> Client:  # noqa: A001
     """A client of the server at `target` (its address, with a read or admin `key`), or of a data folder.
 
     A data folder is asked through the server that runs on it, or else opened in this process until the client is closed. `project`, an
@@ -32,7 +32,7 @@ def open(target: str | Path, key: str | None = None, project: str | None = None)
 
     if str(target).startswith(("http://", "https://")):
         return Client(Api(HttpTransport(str(target), key or "")), project=project or "")
-    if not Path(target).is_dir():
+    if not pathlib.Path(target).is_dir():
         raise not_found(f"There is no data folder {target}.", way_out="`almanac serve --data DIR` makes one.")
     chosen = settings.load({"data": target})
     server = serving(chosen)
