@@ -94,6 +94,7 @@ class Loader:
         self._retention = retention
         self._removal = removal
         self._plan_file = settings.data / "load" / "plan.json"
+        self._last_plan_file = settings.data / "load" / "last.json"
         self._seen: Seen | None = None
         self._last_batch = 0
         self._cataloged = 0.0
@@ -176,7 +177,7 @@ class Loader:
             # From here on segments go one by one: what is left of them must not be taken for the batch.
             self._write(replace(planned, loaded=True))
         self._reader.done(segments)
-        self._plan_file.unlink(missing_ok=True)
+        self._plan_file.replace(self._last_plan_file)
         self._last_batch = number
         if batch.received_us != (0, 0):
             first, last = self._uncataloged or batch.received_us
@@ -225,7 +226,11 @@ class Loader:
     def _begin(self) -> None:
         for text in STAGING:
             self._store.execute(Sql(text))
-        self._last_batch = int(self._store.query(Sql("SELECT max(batch) FROM ledger")).rows[0][0])
+        # A number that came twice would make an insert look like one that was made already. The ledger alone does not tell:
+        # its rows go with a deleted project, and the clock may be set back.
+        booked = int(self._store.query(Sql("SELECT max(batch) FROM ledger")).rows[0][0])
+        done = json.loads(self._last_plan_file.read_text())["batch"] if self._last_plan_file.exists() else 0
+        self._last_batch = max(booked, done)
         newest = int(self._store.query(Sql("SELECT toUnixTimestamp64Micro(max(time_received)) FROM events")).rows[0][0])
         self._uncataloged = (newest - _UNCATALOGED_US, newest)
         seen = Seen()
