@@ -8,6 +8,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from almanac.adapters.clickhouse import ClickHouseStore
-from almanac.core.ports import Project
+from almanac.core.ports import Definition, Project
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.engine import Answer, Engine
@@ -36,13 +37,26 @@ def person(project: str, as_of: datetime | None) -> Sql:
 
 
 class Projects:
-    """The one thing of a catalog that questions need."""
+    """What questions need of a catalog."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Project] = {}
+        self.saved: dict[tuple[str, str, str], Definition] = {}
 
     def project(self, id_or_name: str) -> Project:
         return self.by_id[id_or_name]
+
+    def save_definition(self, project: str, definition: Definition, *, expected: int | None = None) -> Definition:
+        key = (project, definition.kind, definition.name)
+        version = self.saved[key].version + 1 if key in self.saved else 1
+        self.saved[key] = replace(definition, version=version)
+        return self.saved[key]
+
+    def definition(self, project: str, kind: str, name: str, *, version: int = 0) -> Definition | None:
+        return self.saved.get((project, kind, name))
+
+    def definitions(self, project: str, kind: str) -> list[Definition]:
+        return [item for key, item in sorted(self.saved.items()) if key[:2] == (project, kind)]
 
 
 class NoCache:

@@ -20,6 +20,7 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 
 VISITS = [{"person": name, "event": "visit", "time": "2026-01-05T09:00:00Z", "properties": {"plan": "it's"}} for name in ("ann", "bob")]
+SLOW = {"kind": "sql", "sql": "SELECT max(sipHash64(number, 1)) AS m FROM numbers(4000000000)"}
 TREND = {"kind": "trend", "series": ["visit"], "date_from": "2026-01-05", "date_to": "2026-01-05"}
 
 
@@ -129,23 +130,69 @@ def test_nothing_that_is_asked_breaks_the_engine(world: Any, question: dict[str,
         assert error.code in ("invalid", "limited"), error  # noqa: PT017 (no error at all is right, too)
 
 
-def test_an_answer_is_kept_until_new_events_or_its_age_make_it_stale(world: Any, project: str) -> None:
+def stored(world: Any, project: str, batch: int) -> None:
+    """The books say so, as after a load."""
+    world.store.insert("ledger", ("project", "batch", "stored"), [(project, batch, 1)])
+
+
+def test_an_answer_is_kept_until_something_new_is_stored(world: Any, project: str) -> None:
     kept = Kept()
-    engine = world.build(Settings(cache_seconds=60.0), kept)
-    world.now = world.now.replace(second=0, microsecond=0)
+    engine = world.build(Settings(), kept)
     first = engine.ask(project, TREND)
-    world.insert(project, VISITS)
-    world.now += timedelta(seconds=30)
+    world.now += timedelta(hours=5)
     second = engine.ask(project, TREND)
-    assert (second.rows, second.receipt["cache_age"]) == (first.rows, 30.0)
+    assert (second.rows, first.receipt["cache_age"], second.receipt["cache_age"]) == (first.rows, None, 5 * 3600)
+    world.insert(project, VISITS)
     assert engine.ask(project, TREND, fresh=True).rows[0]["value"] == 4
-    world.now += timedelta(seconds=60)
-    assert (engine.ask(project, TREND).rows[0]["value"], engine.ask(project, TREND).receipt["cache_age"]) == (4, 0.0)
+    stored(world, project, 1)
+    third = engine.ask(project, TREND)
+    assert (third.rows[0]["value"], third.receipt["cache_age"]) == (4, None)
     other = world.project(zone="Europe/Berlin")
+    stored(world, other, 2)
+    assert engine.ask(project, TREND).receipt["cache_age"] == 0, "what others send changes nothing"
     assert engine.ask(other, TREND).rows[0]["value"] == 0
 
 
-SLOW = {"kind": "sql", "sql": "SELECT max(sipHash64(number, 1)) AS m FROM numbers(4000000000)"}
+def test_an_answer_that_ends_now_is_kept_for_seconds_only(world: Any, project: str) -> None:
+    until: list[float] = []
+
+    class Timed(Kept):
+        def put(self, key: str, value: bytes, *, seconds: float) -> None:
+            until.append(seconds)
+
+    engine = world.build(Settings(cache_seconds=7.0), Timed())
+    engine.ask(project, {"kind": "trend", "series": ["visit"], "last": "30 days"})
+    engine.ask(project, {"kind": "sql", "sql": "SELECT now()", "date_from": "2026-01-05", "date_to": "2026-01-05"})
+    engine.ask(project, TREND)
+    assert (until[0], until[1], until[2] > 3600) == (7.0, 7.0, True)
+
+
+def test_operators_may_allow_answers_to_be_older_than_what_is_stored(world: Any, project: str) -> None:
+    engine = world.build(Settings(cache_stale_seconds=60.0), Kept())
+    world.now = world.now.replace(second=0, microsecond=0)
+    engine.ask(project, TREND)
+    world.insert(project, VISITS)
+    stored(world, project, 3)
+    world.now += timedelta(seconds=59)
+    assert (engine.ask(project, TREND).rows[0]["value"], engine.ask(project, TREND).receipt["cache_age"]) == (2, 59.0)
+    world.now += timedelta(seconds=1)
+    assert engine.ask(project, TREND).rows[0]["value"] == 4
+
+
+def test_many_who_ask_the_same_at_once_share_one_run(world: Any, project: str) -> None:
+    engine = world.build(Settings(question_slots=1, queue_seconds=0.1), Kept())
+    slow = {"kind": "sql", "sql": "SELECT max(sipHash64(number, 1)) AS m FROM numbers(60000000)"}
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: engine.ask(project, slow), range(20)))  # 20 runs in one place would be refused
+    assert len({answer.rows[0]["m"] for answer in answers}) == 1
+
+
+def test_those_who_share_a_run_share_its_error(world: Any, project: str) -> None:
+    engine = world.build(Settings(question_slots=1, queue_seconds=0.1, question_seconds=0.5), Kept())
+    with ThreadPoolExecutor(5) as threads:
+        tries = [threads.submit(engine.ask, project, SLOW) for _ in range(5)]
+    assert {str(one.exception()) for one in tries if "time limit" in str(one.exception())}
+    assert all(isinstance(one.exception(), AlmanacError) for one in tries)
 
 
 def test_one_question_too_many_waits_and_is_then_refused(world: Any, project: str) -> None:

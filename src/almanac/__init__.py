@@ -4,17 +4,20 @@
     client = almanac.open("almanac-data")          # or almanac.open("http://host:8000", key="rk_…")
     client.ask(almanac.Trend(series=["signup"])).to_pandas()
 
-The models of all kinds of question are names of this module.
+The models of all kinds of question are names of this module, and so are Metric and Segment.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import pathlib  # not its Path: that is a kind of question here
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from almanac.web.answers import Client
+
+_SAVED = {"Metric": "almanac.core.metrics", "Segment": "almanac.core.filters"}
 
 __all__ = ["open"]  # and the question models, by `__getattr__`
 
@@ -52,10 +55,12 @@ def __getattr__(name: str) -> Any:
         for analysis in registry().values():
             if analysis.question.__name__ == name:
                 return analysis.question
+        if name in _SAVED:
+            return getattr(importlib.import_module(_SAVED[name]), name)
     raise AttributeError(f"module 'almanac' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     from almanac.core.analysis import registry
 
-    return sorted([*globals(), *(analysis.question.__name__ for analysis in registry().values())])
+    return sorted([*globals(), *_SAVED, *(analysis.question.__name__ for analysis in registry().values())])

@@ -152,6 +152,7 @@ def rooms_of(local: Local) -> Rooms:
 
     return Rooms(
         engine=local.engine,
+        definitions=local.engine.definitions,
         store=local.store,
         catalog=local.catalog,
         ledger=local.ledger,

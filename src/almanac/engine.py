@@ -1,6 +1,7 @@
 """The life of one question: the same for every kind and for every face. The only caller of `EventStore.query`.
 
-validate -> resolve time -> find the definition's hash -> cache -> compile -> wait for a turn -> estimate -> run -> shape -> receipt
+put definitions in the place of names -> validate -> resolve time -> find the definition's hash -> cache -> compile -> wait for a turn ->
+estimate -> run -> shape -> receipt
 """
 
 from __future__ import annotations
@@ -30,14 +31,23 @@ from almanac.core.printing import printed
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.core.time import TimeRange, WeekStart
+from almanac.definitions import Definitions, Names, question_of
+from almanac.flights import Flights
 
 log = structlog.get_logger(__name__)
 
 # More rows a second than any question has read on one core (0.3 G/s); what would take longer even so is refused before it starts.
 _ROWS_PER_SECOND: Final = 500_000_000
 _SIZE_SECONDS: Final = 600
+_KEPT_SECONDS: Final = 86_400.0  # what is over can change by new data only
 # A pattern that Python takes and the engine does not, such as a\Z or a{2000}: the one fault of a user that only the engine finds.
 _NOT_RE2: Final = re.compile(r"cannot compile re2: (.*?), error: (.*?)\. Look at", re.DOTALL)
+# Batches are told last of all that they change. Merges that were undone by hand are in no batch.
+_DATA_VERSION: Final = """
+SELECT
+    (SELECT max(batch) FROM ledger WHERE project = {project:String}),
+    (SELECT count() FROM identity_undone WHERE project = {project:String})
+"""
 _NO_CONSENT_RULE: Final = Sql("1")
 
 
@@ -52,7 +62,18 @@ class _Asked:
     window: TimeRange
     week_start: WeekStart
     as_of: datetime | None
-    definition: str  # hash of what is asked, whoever asks and whenever
+    meant: dict[str, Any]  # the whole question, nothing left to habits or names
+    names: Names
+
+    @property
+    def definition(self) -> str:
+        """Hash of what is asked, whoever asks and whenever."""
+        return hashlib.sha256(json.dumps(self.meant, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    @property
+    def moving(self) -> bool:
+        """Whether the range is not over yet."""
+        return self.window.end >= self.now
 
 
 class Engine:
@@ -79,6 +100,8 @@ class Engine:
         self._settings = settings
         self._person = person
         self._watermark = watermark
+        self.definitions = Definitions(catalog)
+        self._flights = Flights()
         self._clock = clock
         self._version = version
         self._consent = consent
@@ -99,10 +122,14 @@ class Engine:
         Raises `invalid` (naming the field), `not_found`, `limited` (no turn within the queue's time, or too costly) and `unavailable`.
         """
         asked = self._understand(self._catalog.project(project), question)
+        if fresh:
+            return self._answered(asked)
+        key = self._cache_key(asked)
+        # Many who ask the same at once wait for one answer.
+        return self._kept(key, asked.now) or self._flights.share(key, lambda: self._kept(key, asked.now) or self._answered(asked, key))
+
+    def _answered(self, asked: _Asked, key: str = "") -> Answer:
         watermark = self._watermark(asked.project.id)
-        key = self._cache_key(asked, watermark)
-        if key and not fresh and (kept := self._kept(key, asked.now)):
-            return kept
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
@@ -112,14 +139,18 @@ class Engine:
         shaped = asked.analysis.shape(asked.question, cast(Scope, scope), result)
         answer = self._answer(asked, compiled, statement, result, shaped, watermark)
         if key:
-            self._cache.put(key, json.dumps(answer.as_json()).encode(), seconds=self._settings.cache_seconds)
+            # What a statement of the user's own reads may move with the clock too.
+            moving = asked.moving or compiled.walled
+            seconds = max(self._settings.cache_seconds, self._settings.cache_stale_seconds) if moving else _KEPT_SECONDS
+            self._cache.put(key, json.dumps(answer.as_json()).encode(), seconds=seconds)
         return answer
 
     # ------------------------------------------------------------- the steps
 
     def _understand(self, project: Project, question: Mapping[str, Any]) -> _Asked:
         """A wrong question is refused here, by the name of the field, before anything is read."""
-        analysis, checked = _validated(question)
+        names = self.definitions.names(project.id)
+        analysis, checked = _validated(question, names)
         now = self._clock()
         # The project's habits fill in what the question leaves open: where days begin, and weeks.
         zone = checked.timezone or project.zone
@@ -131,16 +162,22 @@ class Engine:
             zone=zone,
             default=checked.DEFAULT_RANGE,
         )
-        meant = checked.model_dump(mode="json") | {"timezone": zone, "week_start": week_start}
-        definition = hashlib.sha256(json.dumps(meant, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        return _Asked(analysis, checked, project, now, window, week_start, _moment(checked.as_of, zone), definition)
+        meant = checked.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        meant |= {"kind": analysis.kind, "timezone": zone, "week_start": week_start}
+        return _Asked(analysis, checked, project, now, window, week_start, _moment(checked.as_of, zone), meant, names)
 
-    def _cache_key(self, asked: _Asked, watermark: datetime) -> str:
-        """Answers are kept only if the operator allows them an age; within it, new events make no new key."""
-        seconds = self._settings.cache_seconds
-        if seconds <= 0:
-            return ""
-        return f"answer:{self._version}:{asked.project.id}:{asked.definition}:{int(watermark.timestamp() // seconds)}"
+    def _cache_key(self, asked: _Asked) -> str:
+        """An answer is given again while nothing new is stored; one whose range ends now, for some seconds at most, as the range moves.
+        Operators may allow more age than that."""
+        stale = self._settings.cache_stale_seconds
+        state = str(int(asked.now.timestamp() // stale)) if stale > 0 else self._data_version(asked.project.id)
+        window = "now" if asked.moving else f"{asked.window.start.timestamp()}-{asked.window.end.timestamp()}"
+        return f"answer:{self._version}:{asked.project.id}:{asked.definition}:{window}:{state}"
+
+    def _data_version(self, project: str) -> str:
+        """Another text whenever something of the project changed in the store. Old events are dropped at the turn of a day."""
+        said = self._store.query(Sql(_DATA_VERSION, {"project": project})).rows[0]
+        return f"{said[0]}:{said[1]}:{self._clock():%Y%m%d}"
 
     def _kept(self, key: str, now: datetime) -> Answer | None:
         kept = self._cache.get(key)
@@ -236,6 +273,8 @@ class Engine:
         zone = times.zone_of(asked.window.zone)
         receipt: dict[str, Any] = {
             "definition_hash": asked.definition,
+            "question": asked.meant,
+            "definitions": [{"kind": kind, "name": name, "version": version} for (kind, name), version in sorted(asked.names.used.items())],
             "sql": printed(statement),
             # A statement of the user's own says itself which times it reads.
             "window": None
@@ -263,17 +302,14 @@ class Engine:
         return Answer(asked.analysis.kind, columns, rows, receipt)
 
 
-def _validated(question: Mapping[str, Any]) -> tuple[Analysis[Any], Question]:
+def _validated(question: Mapping[str, Any], names: Names) -> tuple[Analysis[Any], Question]:
     if not isinstance(question, Mapping):
         raise invalid("A question is an object.", way_out='Write it like {"kind": "trend", …}.')
-    kind = question.get("kind")
-    if not isinstance(kind, str):
-        raise invalid("The question has no kind.", place="kind", way_out=f"Give one of: {', '.join(registry())}.")
-    analysis = analysis_of(kind)
+    written, model = question_of(question, names)
     try:
-        return analysis, analysis.question.model_validate(dict(question))
+        return analysis_of(written["kind"]), model.model_validate(written, context=names)
     except ValidationError as error:
-        raise first_fault(error, analysis.question) from None
+        raise first_fault(error, model) from None
 
 
 def _moment(text: str | None, zone: str) -> datetime | None:

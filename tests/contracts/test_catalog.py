@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from almanac.adapters.catalog_database import MIGRATIONS, Database
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.core.errors import AlmanacError, Code
-from almanac.core.ports import Catalog, Project
+from almanac.core.ports import Catalog, Definition, Project
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -298,6 +298,59 @@ def test_documents_are_saved_by_kind_project_and_name(catalog: Catalog) -> None:
     for wrong in ({"x": float("inf")}, {"x": {1, 2}}):
         refused(Code.INVALID, catalog.put, "question", "shop", "wrong", wrong)
     refused(Code.INVALID, catalog.put, "question", "shop", "", {})
+
+
+def test_definitions_have_versions(catalog: Catalog) -> None:
+    project = catalog.create_project("shop")[0].id
+    orders = Definition("metric", "orders", {"event": "order"}, author="ann")
+    first = catalog.save_definition(project, orders)
+    assert first == replace(orders, version=1, saved_at=NOW)
+    assert catalog.save_definition(project, orders) == first, "the same again is no version"
+    second = catalog.save_definition(project, replace(orders, body={"event": "paid"}))
+    assert (second.version, catalog.definition(project, "metric", "orders")) == (2, second)
+    assert catalog.definition(project, "metric", "orders", version=1) == first
+    assert catalog.definition(project, "metric", "orders", version=3) is None
+    assert catalog.definition(project, "segment", "orders") is None
+    assert catalog.versions(project, "metric", "orders") == [second, first]
+    visits = catalog.save_definition(project, Definition("metric", "a visit", {}))
+    assert catalog.definitions(project, "metric") == [visits, second]
+    assert catalog.definitions("other", "metric") == []
+
+
+def test_a_removed_definition_keeps_its_history(catalog: Catalog) -> None:
+    project = catalog.create_project("shop")[0].id
+    orders = Definition("metric", "orders", {"event": "order"})
+    first = catalog.save_definition(project, orders)
+    assert catalog.remove_definition(project, "metric", "orders", author="ben")
+    assert not catalog.remove_definition(project, "metric", "orders")
+    assert (catalog.definition(project, "metric", "orders"), catalog.definitions(project, "metric")) == (None, [])
+    gone, kept = catalog.versions(project, "metric", "orders")
+    assert (gone.removed, gone.version, gone.author, kept) == (True, 2, "ben", first)
+    assert catalog.save_definition(project, orders).version == 3
+    catalog.delete_project(project)
+    assert catalog.versions(project, "metric", "orders") == []
+
+
+def test_who_saves_over_a_version_that_he_did_not_see_is_refused(catalog: Catalog) -> None:
+    project = catalog.create_project("shop")[0].id
+    orders = Definition("metric", "orders", {"event": "order"})
+    catalog.save_definition(project, orders, expected=0)
+    told = refused(Code.CONFLICT, catalog.save_definition, project, replace(orders, body={}), expected=0)
+    assert told.message == "The metric 'orders' is at version 1, not at version 0."
+    catalog.save_definition(project, replace(orders, body={}), expected=1)
+    catalog.remove_definition(project, "metric", "orders")
+    told = refused(Code.CONFLICT, catalog.save_definition, project, orders, expected=2)
+    assert told.message == "The metric 'orders' does not exist, not at version 2."
+    refused(Code.NOT_FOUND, catalog.save_definition, "nowhere", orders)
+    refused(Code.INVALID, catalog.save_definition, project, replace(orders, name=""))
+    refused(Code.INVALID, catalog.save_definition, project, replace(orders, body={"x": float("nan")}))
+
+
+def test_of_many_who_save_at_once_each_gets_a_version_of_his_own(catalog: Catalog) -> None:
+    project = catalog.create_project("shop")[0].id
+    with ThreadPoolExecutor(4) as threads:
+        saved = list(threads.map(lambda n: catalog.save_definition(project, Definition("metric", "m", {"n": n})).version, range(8)))
+    assert sorted(saved) == list(range(1, 9))
 
 
 def test_threads_share_one_catalog(catalog: Catalog) -> None:

@@ -82,6 +82,7 @@ class House:
         )
         self.rooms = Rooms(
             engine=engine,
+            definitions=engine.definitions,
             store=store,
             catalog=self.catalog,
             ledger=Ledger(store, reader),

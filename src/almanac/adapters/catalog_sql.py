@@ -1,4 +1,4 @@
-"""The catalog in SQLite or PostgreSQL: projects, keys (by the SHA-256 of their secrets only) and small saved documents."""
+"""The catalog in SQLite or PostgreSQL: projects, keys (by the SHA-256 of their secrets only), definitions and small documents."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from almanac.adapters import catalog_keys
+from almanac.adapters import catalog_definitions, catalog_keys
 from almanac.adapters.catalog_database import Database
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
-from almanac.core.ports import Key, Project
+from almanac.core.ports import Definition, Key, Project
 from almanac.core.time import zone_of
 
 _NAME_LENGTH: Final = 100
 _TRIES: Final = 5
 _DOCUMENT_NAME_LENGTH: Final = 500
+_DEFINITION_NAME_LENGTH: Final = 200
 
 _FIND_PROJECT: Final = """
 SELECT id, name, zone, week_start, quota, retention_days, settings, created_us
@@ -118,6 +120,7 @@ class SqlCatalog:
         with self._database.write() as connection:
             connection.execute(text("DELETE FROM keys WHERE project = :id"), gone)
             connection.execute(text("DELETE FROM documents WHERE project = :id AND project != ''"), gone)
+            connection.execute(text("DELETE FROM definitions WHERE project = :id"), gone)
             if not connection.execute(text("DELETE FROM projects WHERE id = :id"), gone).rowcount:
                 raise not_found(f"There is no project {id_!r}.", place="project")
             connection.execute(text("INSERT INTO deleted_projects (id, deleted_us) VALUES (:id, :deleted_us)"), gone)
@@ -178,6 +181,46 @@ class SqlCatalog:
             secret = catalog_keys.new_secret("admin")
             catalog_keys.add(connection, self._clock(), None, "admin", secret)
             return secret
+
+    def save_definition(self, project: str, definition: Definition, *, expected: int | None = None) -> Definition:
+        """As the port says."""
+        return self._save(project, definition, expected=expected, removed=False)
+
+    def remove_definition(self, project: str, kind: str, name: str, *, author: str = "") -> bool:
+        """As the port says."""
+        found = self.definition(project, kind, name)
+        if found is None:
+            return False
+        self._save(project, replace(found, author=author), expected=None, removed=True)
+        return True
+
+    def _save(self, project: str, definition: Definition, *, expected: int | None, removed: bool) -> Definition:
+        _checked_text(definition.name, "name", _DEFINITION_NAME_LENGTH)
+        body, id_ = _as_json(definition.body), self.project(project).id
+        kept = replace(definition, kind=_plain(definition.kind), author=_plain(definition.author)[:200])
+        for _ in range(_TRIES):
+            try:
+                with self._database.write() as connection:
+                    return catalog_definitions.save(connection, self._clock(), id_, kept, body, expected=expected, removed=removed)
+            except IntegrityError:  # another process saved a version in this moment
+                continue
+        raise conflict(f"The {kept.kind} {kept.name!r} is being changed by others.", way_out="Save it again.")
+
+    def definition(self, project: str, kind: str, name: str, *, version: int = 0) -> Definition | None:
+        """As the port says."""
+        with self._database.read() as connection:
+            found = catalog_definitions.versions(connection, _plain(kind), _plain(project), _plain(name), version=version)
+        return found[0] if found and (version or not found[0].removed) else None
+
+    def definitions(self, project: str, kind: str) -> list[Definition]:
+        """As the port says."""
+        with self._database.read() as connection:
+            return catalog_definitions.latest(connection, _plain(kind), _plain(project))
+
+    def versions(self, project: str, kind: str, name: str) -> list[Definition]:
+        """As the port says."""
+        with self._database.read() as connection:
+            return catalog_definitions.versions(connection, _plain(kind), _plain(project), _plain(name))
 
     def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
         """As the port says."""

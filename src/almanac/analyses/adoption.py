@@ -40,7 +40,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector
+from almanac.core.filters import OTHER, Breakdown, Selector
 from almanac.core.ports import Result
 from almanac.core.sql import Sql, all_of, any_of, join, sql
 from almanac.core.time import TimeRange
@@ -55,8 +55,8 @@ class Adoption(Question):
     """The question."""
 
     kind: Literal["adoption"] = "adoption"
-    feature: EventSelector = Field(description="What is using the feature.", examples=["export"])
-    active: EventSelector | None = Field(None, description="What makes a person active; any event by default.", examples=["visit"])
+    feature: Selector = Field(description="What is using the feature.", examples=["export"])
+    active: Selector | None = Field(None, description="What makes a person active; any event by default.", examples=["visit"])
     view: Literal["periods", "time_to_use", "curve", "repeat"] = Field(
         "periods",
         description="periods: who used it, and for the first time; time_to_use: how long until the first use; "

@@ -49,7 +49,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, OTHER, Breakdown, EventSelector, Filter, FilterGroup, Model, Selector, Window
+from almanac.core.filters import BUILT_IN, OTHER, Breakdown, Filter, FilterGroup, Model, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, identifier, join, sql
 from almanac.core.time import TimeRange
@@ -75,7 +75,7 @@ _ENDING: Final = (1 << 64) - 2048  # later than any instant
 class Costs(Model):
     """Where costs come from: events that carry them. A bare text is an event's name."""
 
-    events: EventSelector = Field(
+    events: Selector = Field(
         Selector(event="ad_cost"), validation_alias=AliasChoices("events", "event"), description="The events that carry costs."
     )
     property: str = Field(
@@ -100,7 +100,7 @@ class Attribution(Question):
     """The question."""
 
     kind: Literal["attribution"] = "attribution"
-    conversion: EventSelector = Field(description="The events whose credit is handed out.", examples=["order"])
+    conversion: Selector = Field(description="The events whose credit is handed out.", examples=["order"])
     measure: Literal["count", "unique", "value"] = Field(
         "count", description="count: every conversion; unique: each person's first in the range; value: the property of every conversion."
     )
@@ -111,7 +111,7 @@ class Attribution(Question):
         validation_alias=AliasChoices("property", "prop"),
         description="Numeric property of conversions that is their value; @revenue by default for the measure value, and with costs.",
     )
-    touches: EventSelector | None = Field(None, description="The events that may earn credit; left out: whatever came with a label.")
+    touches: Selector | None = Field(None, description="The events that may earn credit; left out: whatever came with a label.")
     label: str = Field(
         "@channel", min_length=1, max_length=500, description="Property that names a touch.", examples=["@utm_source", "@utm_campaign"]
     )

@@ -47,7 +47,7 @@ from pydantic import Field, model_validator
 from almanac.analyses.examples import examples_of
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector, Filter, FilterGroup, Model, Selector, Window
+from almanac.core.filters import OTHER, Breakdown, Filter, FilterGroup, Model, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, identifier, join, sql
 from almanac.core.sql import number as _number
@@ -69,14 +69,12 @@ class Metric(Model):
 
     type: MetricType = Field("proportion", description="What to reckon for each person, and over people.")
     name: str = Field("", max_length=200, description="What to call it in the answer; the event's name and the type by default.")
-    event: EventSelector | None = Field(None, description="The events that count; for a ratio, those above the line.", examples=["order"])
+    event: Selector | None = Field(None, description="The events that count; for a ratio, those above the line.", examples=["order"])
     property: str = Field("", max_length=500, description="For sum and quantile, and ratio if wanted: the numeric property, or @revenue.")
-    denominator: EventSelector | None = Field(None, description="For ratio: the events below the line.")
+    denominator: Selector | None = Field(None, description="For ratio: the events below the line.")
     denominator_property: str = Field("", max_length=500, description="For ratio: their numeric property; left out: their number.")
     quantile: float = Field(0.5, gt=0, lt=1, description="For quantile: which one, from 0 to 1.")
-    steps: list[EventSelector] = Field(
-        default=[], max_length=10, description="For funnel: the events after the exposure, the first one first."
-    )
+    steps: list[Selector] = Field(default=[], max_length=10, description="For funnel: the events after the exposure, the first one first.")
     after: Window | None = Field(None, description="For retention: from so long after the exposure on.", examples=["7 days"])
     winsorize: float | None = Field(
         None, ge=0.5, lt=1, description="For count and sum: cap values at this quantile of everybody's, 0.5 to 1."
@@ -119,7 +117,7 @@ class Experiment(Question):
 
     kind: Literal["experiment"] = "experiment"
     experiment: str = Field("", max_length=500, description="Key of the flag or experiment, for the usual exposure events.")
-    exposure: EventSelector | None = Field(None, description="Instead of experiment: the events that say what a person was shown.")
+    exposure: Selector | None = Field(None, description="Instead of experiment: the events that say what a person was shown.")
     property: str = Field("variant", min_length=1, max_length=500, description="With exposure: the property that holds the variant.")
     variants: list[str] = Field(default=[], max_length=_MOST_VARIANTS, description="The variants; left out: all that were seen.")
     control: str = Field("control", min_length=1, description="The variant that the others are compared with.")

@@ -45,7 +45,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector, Selector, Window
+from almanac.core.filters import OTHER, Breakdown, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, number, sql
 from almanac.core.time import TimeRange
@@ -75,9 +75,7 @@ class Funnel(Question):
     """The question."""
 
     kind: Literal["funnel"] = "funnel"
-    steps: list[EventSelector] = Field(
-        description="The steps, in their order.", min_length=1, max_length=20, examples=[["signup", "order"]]
-    )
+    steps: list[Selector] = Field(description="The steps, in their order.", min_length=1, max_length=20, examples=[["signup", "order"]])
     order: Literal["ordered", "strict", "any"] = Field(
         "ordered", description="ordered: other events may lie between; strict: none may; any: the steps in whichever order."
     )

@@ -34,7 +34,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector, Selector
+from almanac.core.filters import OTHER, Breakdown, Selector
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, all_of, any_of, sql
 from almanac.core.time import TimeRange
@@ -55,7 +55,7 @@ class Lifecycle(Question):
     """The question."""
 
     kind: Literal["lifecycle"] = "lifecycle"
-    events: Annotated[list[EventSelector], BeforeValidator(_as_list)] = Field(
+    events: Annotated[list[Selector], BeforeValidator(_as_list)] = Field(
         default=[],
         validation_alias=AliasChoices("events", "event"),
         max_length=26,

@@ -45,7 +45,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, OTHER, Breakdown, EventSelector, Window
+from almanac.core.filters import BUILT_IN, OTHER, Breakdown, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, sql
 from almanac.core.time import TimeRange
@@ -64,7 +64,7 @@ class LifetimeValue(Question):
     """The question."""
 
     kind: Literal["lifetime_value"] = "lifetime_value"
-    event: EventSelector = Field(description="What counts as a purchase.", examples=["order"])
+    event: Selector = Field(description="What counts as a purchase.", examples=["order"])
     value: str = Field(
         "@revenue", min_length=1, max_length=500, description="What a purchase is worth: a numeric property in units of money, or @revenue."
     )

@@ -38,7 +38,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from almanac.analyses.examples import examples_of
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import AlmanacError, invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector, Filter, Model, Selector, Window
+from almanac.core.filters import OTHER, Breakdown, Filter, Model, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import Sql, any_of, join, sql
 
@@ -72,8 +72,8 @@ class Path(Question):
     patterns: list[Annotated[Pattern, BeforeValidator(_from_text)]] = Field(
         default=[], max_length=50, description="Nodes to fold into one; the first that fits counts.", examples=[["/products/*"]]
     )
-    only: list[EventSelector] = Field(default=[], max_length=50, description="Events that count; left out: all.")
-    exclude: list[EventSelector] = Field(default=[], max_length=50, description="Events to leave out, as if they had not happened.")
+    only: list[Selector] = Field(default=[], max_length=50, description="Events that count; left out: all.")
+    exclude: list[Selector] = Field(default=[], max_length=50, description="Events to leave out, as if they had not happened.")
     start: str | None = Field(None, min_length=1, description="Node at which paths begin, as the answer names it.", examples=["signup"])
     end: str | None = Field(None, min_length=1, description="Node at which paths end, as the answer names it.", examples=["order"])
     within: Literal["session", "person"] = Field("session", description="What is one path: a session, or all that a person did.")

@@ -32,7 +32,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector
+from almanac.core.filters import OTHER, Breakdown, Selector
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, sql
 from almanac.core.time import TimeRange
@@ -48,8 +48,8 @@ class Retention(Question):
     """The question."""
 
     kind: Literal["retention"] = "retention"
-    start_event: EventSelector = Field(description="What makes a person a member of a cohort.", examples=["signup"])
-    return_event: EventSelector | None = Field(None, description="What counts as coming back; the start event by default.")
+    start_event: Selector = Field(description="What makes a person a member of a cohort.", examples=["signup"])
+    return_event: Selector | None = Field(None, description="What counts as coming back; the start event by default.")
     mode: Literal["recurring", "first_time"] = Field(
         "recurring", description="recurring: a cohort for each period with a start event; first_time: only for the first one ever."
     )

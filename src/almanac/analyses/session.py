@@ -43,7 +43,7 @@ from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, OTHER, Breakdown, EventSelector, Window
+from almanac.core.filters import BUILT_IN, OTHER, Breakdown, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, all_of, join, sql
 from almanac.core.time import Interval, TimeRange
@@ -112,10 +112,10 @@ class Session(Question):
         description="Longest pause within a session that has no id, 24 hours at most.",
         examples=["30 minutes"],
     )
-    event: EventSelector | None = Field(None, description="Only sessions with such an event.", examples=["order"])
+    event: Selector | None = Field(None, description="Only sessions with such an event.", examples=["order"])
     min_length: Window | None = Field(None, description="Only sessions at least so long.", examples=["10 seconds"])
     max_length: Window | None = Field(None, description="Only sessions at most so long.", examples=["12 hours"])
-    page_event: EventSelector | None = Field(None, description="What is a page view; events of the kinds page and screen by default.")
+    page_event: Selector | None = Field(None, description="What is a page view; events of the kinds page and screen by default.")
     page_property: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_known)] | None = Field(
         None,
         description="What names a page: a property or a built-in column; the path, or the screen's name, by default.",
@@ -125,7 +125,7 @@ class Session(Question):
     engaged_after: Window = Field(
         Window(value=10, unit="second"), description="A session of this length or longer did not bounce.", examples=["10 seconds"]
     )
-    key_event: EventSelector | None = Field(None, description="A session with such an event did not bounce.", examples=["signup"])
+    key_event: Selector | None = Field(None, description="A session with such an event did not bounce.", examples=["signup"])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Session:

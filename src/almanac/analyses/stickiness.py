@@ -34,7 +34,7 @@ from almanac.analyses.examples import examples_of
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, EventSelector
+from almanac.core.filters import OTHER, Breakdown, Selector
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, join, sql
 from almanac.core.time import TimeRange
@@ -52,7 +52,7 @@ class Stickiness(Question):
     """The question."""
 
     kind: Literal["stickiness"] = "stickiness"
-    series: Annotated[list[EventSelector], BeforeValidator(_as_list)] = Field(
+    series: Annotated[list[Selector], BeforeValidator(_as_list)] = Field(
         validation_alias=AliasChoices("series", "events", "event"),
         min_length=1,
         max_length=26,

@@ -27,55 +27,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, Selector
+from almanac.core.filters import OTHER, Breakdown
+from almanac.core.metrics import ZERO_WHEN_EMPTY, Measured
 from almanac.core.ports import Result
 from almanac.core.sql import Sql, any_of, identifier, join, number, sql
 from almanac.core.time import Interval, TimeRange
 
-Measure = Literal["count", "unique", "sum", "average", "min", "max", "median", "quantile", "count_per_person"]
 Compare = Literal["previous_period", "previous_week", "previous_month", "previous_year"]
 
-_NUMERIC: Final = ("sum", "average", "min", "max", "median", "quantile")
-_ZERO_WHEN_EMPTY: Final = ("count", "unique", "sum")
 _MOST_PERIODS: Final = 10_000
 _MOST_ROWS: Final = 200_000
 _SHIFT: Final[dict[str, str]] = {"previous_week": "week", "previous_month": "month", "previous_year": "year"}
-_OTHER_WORDS: Final = {"total": "count", "unique_users": "unique", "avg": "average", "mean": "average", "p50": "median"}
-
-
-class Series(Selector):
-    """One line: events of one kind and what to reckon from them. A bare text is an event's name."""
-
-    measure: Measure = Field("count", description="What to reckon. Also: avg, unique_users, and p75, p90, p95, p99 for quantiles.")
-    property: str | None = Field(
-        None, validation_alias=AliasChoices("property", "prop"), description="For sum to quantile: the numeric property, or @revenue."
-    )
-    quantile: float = Field(0.95, ge=0, le=1, description="For the measure quantile: which one, from 0 to 1.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _familiar_words(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"event": value}
-        if not isinstance(value, dict) or not isinstance(value.get("measure"), str):
-            return value
-        measure = value["measure"]
-        if measure[:1] == "p" and measure[1:] in ("75", "90", "95", "99"):
-            return {**value, "measure": "quantile", "quantile": int(measure[1:]) / 100}
-        return {**value, "measure": _OTHER_WORDS.get(measure, measure)}
-
-    @model_validator(mode="after")
-    def _has_property(self) -> Series:
-        if self.measure in _NUMERIC and not self.property:
-            raise ValueError(f"the measure {self.measure} needs a property")
-        return self
 
 
 def _as_list(value: Any) -> Any:
@@ -86,7 +55,7 @@ class Trend(Question):
     """The question."""
 
     kind: Literal["trend"] = "trend"
-    series: Annotated[list[Series], BeforeValidator(_as_list)] = Field(
+    series: Annotated[list[Measured], BeforeValidator(_as_list)] = Field(
         description="What to count, each a line.", min_length=1, max_length=26, examples=[["signup"]]
     )
     interval: Interval | Literal["total"] = Field("day", description="Length of a period; total: one number for the whole range.")
@@ -99,7 +68,7 @@ class Trend(Question):
     @model_validator(mode="after")
     def _adds_up(self) -> Trend:
         for series in self.series:
-            if self.cumulative and series.measure not in _ZERO_WHEN_EMPTY:
+            if self.cumulative and series.measure not in ZERO_WHEN_EMPTY:
                 raise ValueError(f"the measure {series.measure} cannot run up; cumulative goes with count, unique and sum")
         return self
 
@@ -235,7 +204,7 @@ def shape(question: Trend, scope: Scope, result: Result) -> Shaped:
 # ----------------------------------------------------------------- the statement
 
 
-def _measure(series: Series, scope: Scope, on: Sql) -> Sql:
+def _measure(series: Measured, scope: Scope, on: Sql) -> Sql:
     if series.measure == "count":
         return sql("countIf($on)", on=on)
     people = sql("uniqExactIf(person, $on AND person != 0)", on=on)
@@ -342,7 +311,7 @@ def _lines(question: Trend, result: Result, starts: list[list[datetime]]) -> dic
     dimensions = len(question.breakdown)
 
     def blank(side: int, index: int) -> Line:
-        return [0 if question.series[index].measure in _ZERO_WHEN_EMPTY else None] * len(starts[side])
+        return [0 if question.series[index].measure in ZERO_WHEN_EMPTY else None] * len(starts[side])
 
     lines: dict[tuple[int, int, Group], Line] = defaultdict(list)
     groups = {tuple(row[2 : 2 + dimensions]) for row in result.rows} or ({()} if not dimensions else set())
@@ -381,7 +350,7 @@ def _groups(question: Trend, lines: dict[tuple[int, int, Group], Line]) -> list[
     return sorted(groups, key=lambda group: (OTHER in group, -sizes[group], group))
 
 
-def _labels(series: list[Series]) -> list[str]:
+def _labels(series: list[Measured]) -> list[str]:
     """The events' names; lines of the same events are told apart by what they reckon."""
     labels = [one.label for one in series]
     return [

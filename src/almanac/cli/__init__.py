@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from almanac.cli import data, dead_letters, keys, operation, people, projects, questions
+from almanac.cli import data, dead_letters, definitions, keys, operation, people, projects, questions
 from almanac.cli.wiring import Commands
 
 app = Commands(
@@ -20,9 +20,11 @@ operation.add_servers(app)
 app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(definitions.app, name="definitions")
 app.add_typer(people.app, name="people")
 app.add_typer(people.merges, name="merge")
 questions.add_free(app)
+definitions.add(app)
 data.add(app)
 operation.add(app)
 

@@ -14,30 +14,68 @@ import typer
 from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
 from almanac.core.errors import invalid
 from almanac.web.flags import meant, of_question, shaped
-from almanac.web.terminal import print_answer, print_json
+from almanac.web.terminal import print_answer, print_json, say
 
 
 def add_free(app: Commands) -> None:
     """The commands that take any question."""
     app.command("ask")(ask)
     app.command("sql")(ask_sql)
+    app.command("compare")(compare)
 
 
 def ask(
-    file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.")],
+    file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.", show_default=False)] = "",
+    saved: Annotated[str, typer.Option(help="Instead: the name of a saved question.", show_default=False)] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Past the cache.")] = False,
     project: Of = "",
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
+    if bool(file) == bool(saved):
+        raise invalid("Give either a file or the name of a saved question.", place="FILE", way_out="almanac ask --saved NAME")
+    question = {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
+    _ask(question, project, data, as_json, fresh=fresh)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="File with an answer, as `almanac ask --json` prints it.")],
+    second: Annotated[str, typer.Argument(help="File with the other answer.")],
+    project: Of = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why two answers differ, from their receipts."""
+    receipts = [_receipt(file) for file in (first, second)]
+    with entered(project, data) as (api, chosen):
+        found = api.compare(chosen, *receipts)
+    if as_json:
+        print_json(found)
+        return
+    for difference in found:
+        print(difference["sentence"])
+    if not found:
+        say("Nothing makes them differ: they are the same question over the same events.")
+
+
+def _receipt(file: str) -> dict[str, Any]:
+    way_out = "Keep the output of `almanac ask --json`."
+    receipt = _object(file, "answer", way_out).get("receipt")
+    if not isinstance(receipt, dict):
+        raise invalid("This answer has no receipt.", place=file, way_out=way_out)
+    return receipt
+
+
+def _object(file: str, what: str, way_out: str) -> dict[str, Any]:
     text = sys.stdin.read() if file == "-" else Path(file).read_text()
     try:
-        question = json.loads(text)
+        found = json.loads(text)
     except ValueError as error:
-        raise invalid(f"The question is not valid JSON: {error}.", place=file) from None
-    if not isinstance(question, dict):
-        raise invalid("A question is one JSON object.", place=file, way_out='Such as {"kind": "trend", "series": ["signup"]}.')
-    _ask(question, project, data, as_json)
+        raise invalid(f"The {what} is not valid JSON: {error}.", place=file) from None
+    if not isinstance(found, dict):
+        raise invalid(f"A {what} is one JSON object.", place=file, way_out=way_out)
+    return found
 
 
 def ask_sql(statement: str, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
@@ -69,7 +107,7 @@ def _command(kind: str, analysis: Any) -> Callable[..., None]:
     return shaped(run, kind, analysis.doc, [*common, *of_question(analysis.question)])
 
 
-def _ask(question: Mapping[str, Any], project: str, data: Path | None, as_json: bool) -> None:
+def _ask(question: Mapping[str, Any], project: str, data: Path | None, as_json: bool, *, fresh: bool = False) -> None:
     with entered(project, data) as (api, chosen):
-        answer = api.ask(chosen, question)
+        answer = api.ask(chosen, question, fresh=fresh)
     (print_json if as_json else print_answer)(answer)

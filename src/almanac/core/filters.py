@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated, Any, Final, Literal, Protocol, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 Operator = Literal[
     "=",
@@ -68,6 +82,18 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
 
+class Named(Protocol):
+    """The saved metrics and segments of a project. As pydantic's context it puts them in the place of their names."""
+
+    def metric(self, name: str) -> Mapping[str, Any]:
+        """Its body. Raises `not_found`."""
+        ...
+
+    def segment(self, name: str) -> Mapping[str, Any]:
+        """Its body. Raises `not_found`."""
+        ...
+
+
 class Filter(Model):
     """One condition on an event. `property` names an event's property, a person's (with `of: person`), a group's, or a
     built-in column with `@` (`@browser`, `@channel`, `@country`, `@path`)."""
@@ -111,6 +137,15 @@ class SegmentFilter(Model):
 
     segment: SegmentOrName = Field(description="Name of a saved segment, or a segment written out.")
 
+    @field_validator("segment", mode="wrap")
+    @classmethod
+    def _written_out(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        if not isinstance(value, str) or info.context is None:
+            return handler(value)
+        named: Named = info.context
+        with _no_circle("segment", value):
+            return handler({**named.segment(value), "name": value})
+
 
 _UNIT_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000}
 _WINDOW: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week|month)s?")
@@ -134,24 +169,59 @@ Condition = Annotated[
 ]
 
 
+_UNDER_WAY: Final[ContextVar[tuple[tuple[str, str], ...]]] = ContextVar("_UNDER_WAY", default=())
+
+
+@contextmanager
+def _no_circle(kind: str, name: str) -> Iterator[None]:
+    """While a definition is put in the place of its name, that name stands for nothing within it."""
+    under_way = _UNDER_WAY.get()
+    if (kind, name) in under_way:
+        raise ValueError(f"the {kind} {name!r} is defined by itself")
+    token = _UNDER_WAY.set((*under_way, (kind, name)))
+    try:
+        yield
+    finally:
+        _UNDER_WAY.reset(token)
+
+
 class Selector(Model):
     """Events of one name (any event when the name is left out) that pass all filters. A bare text is a name."""
 
     event: str | None = Field(None, description="Name of the event; left out: any event.")
     filters: list[Condition] = Field(default=[], description="Conditions that all have to hold.")
     name: str = Field("", description="What to call it in the answer; the event's name by default.")
+    metric: str | None = Field(None, description="Instead of an event: the name of a saved metric, whose events are meant.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _written_out(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if isinstance(value, str):
+            value = {"event": value}
+        name = value.get("metric") if isinstance(value, Mapping) else None
+        if not isinstance(name, str):
+            return handler(value)
+        given = {key: item for key, item in value.items() if item not in (None, "", [])}
+        if "event" in given:
+            raise ValueError("give either an event or a metric")
+        if info.context is None:
+            return handler(value)
+        named: Named = info.context
+        with _no_circle("metric", name):
+            return handler(cls._of_metric(name, named.metric(name), given))
+
+    @classmethod
+    def _of_metric(cls, name: str, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The events of a saved metric. Further filters narrow them down."""
+        if body.get("formula"):
+            raise ValueError(f"the metric {name!r} is a formula, which has no events of its own; name one of its parts")
+        filters = [*body.get("filters", []), *given.get("filters", [])]
+        return {"event": body.get("event"), "filters": filters, "name": given.get("name") or name}
 
     @property
     def label(self) -> str:
         """Its name in answers."""
         return self.name or self.event or "any event"
-
-
-def _from_text(value: Any) -> Any:
-    return {"event": value} if isinstance(value, str) else value
-
-
-EventSelector = Annotated[Selector, BeforeValidator(_from_text)]
 
 
 class Window(Model):
@@ -179,7 +249,7 @@ class Window(Model):
 class Did(Model):
     """People who did something so many times. `at_most: 0` are those who never did."""
 
-    did: EventSelector = Field(description="The events that count.")
+    did: Selector = Field(description="The events that count.")
     at_least: int = Field(1, ge=0, le=1_000_000_000, description="How many times at least; 0 when at_most is given alone.")
     at_most: int | None = Field(None, ge=0, le=1_000_000_000, description="How many times at most.")
     within: Window | None = Field(None, description="Only the last so long, such as '30 days'; left out: ever.", examples=["30 days"])
@@ -203,7 +273,7 @@ class Did(Model):
 class DidInOrder(Model):
     """People who did several things one after another, others between them or not."""
 
-    in_order: list[EventSelector] = Field(min_length=2, max_length=20, description="The events, the first one first.")
+    in_order: list[Selector] = Field(min_length=2, max_length=20, description="The events, the first one first.")
     window: Window = Field(Window(value=14, unit="day"), description="From the first to the last at most so long.", examples=["7 days"])
     within: Window | None = Field(None, description="Only the last so long, such as '90 days'; left out: ever.")
 

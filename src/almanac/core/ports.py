@@ -238,8 +238,22 @@ class Key:
     revoked_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Definition:
+    """One version of something under a name that questions go by: a metric, a segment, a question. `removed`: with this version the
+    name stands for nothing."""
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+    version: int = 0  # 1 for the first
+    author: str = ""
+    removed: bool = False
+    saved_at: datetime | None = None
+
+
 class Catalog(Protocol):
-    """Small things that change by people's hands: projects, keys, saved questions."""
+    """Small things that change by people's hands: projects, keys, definitions, documents."""
 
     def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
         """A new project and its keys by role (`write`, `read`, `admin`), in the only moment when they can be read. Raises `conflict`
@@ -297,8 +311,29 @@ class Catalog(Protocol):
         made and returned the first time; later "" is returned, as only its hash is kept."""
         ...
 
+    def save_definition(self, project: str, definition: Definition, *, expected: int | None = None) -> Definition:
+        """A further version, with the next number; the newest one when that says the same. Raises `conflict` when the newest is not the
+        `expected` one (0: none is there), `not_found` for the project, `invalid` for a name or a body that cannot be kept."""
+        ...
+
+    def remove_definition(self, project: str, kind: str, name: str, *, author: str = "") -> bool:
+        """The name stands for nothing from now on; its versions stay. False when it stood for nothing."""
+        ...
+
+    def definition(self, project: str, kind: str, name: str, *, version: int = 0) -> Definition | None:
+        """The newest version, None when it was removed or never was; or that version, whatever came after."""
+        ...
+
+    def definitions(self, project: str, kind: str) -> list[Definition]:
+        """The newest version of each that is not removed, by name."""
+        ...
+
+    def versions(self, project: str, kind: str, name: str) -> list[Definition]:
+        """All versions, the newest first."""
+        ...
+
     def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
-        """Saves a small JSON document (a saved question, a rule, progress of an import) in place of the one of that name. `project` ""
+        """Saves a small JSON document (a rule, progress of an import) in place of the one of that name. `project` ""
         stands for the server. Raises `invalid` for a body that JSON cannot carry."""
         ...
 

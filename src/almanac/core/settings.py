@@ -67,7 +67,10 @@ class Settings:
     question_seconds: float = setting(60.0, "seconds", "Time that one question may take.", least=0.1)
     question_slots: int = setting(4, "questions", "Questions that run at once; further ones queue.", least=1, most=64)
     queue_seconds: float = setting(20.0, "seconds", "Longest wait of a question for its turn.", least=0)
-    cache_seconds: float = setting(0.0, "seconds", "How long an answer may be served again; 0: never.", least=0)
+    cache_seconds: float = setting(
+        10.0, "seconds", "How long an answer whose range ends now is given again while nothing new is stored; 0: never.", least=0
+    )
+    cache_stale_seconds: float = setting(0.0, "seconds", "How long an answer is given again although something new is stored.", least=0)
 
     admin_key: str = setting("", "secret", "Key for everything; empty: made at the first start and kept in the catalog.", secret=True)
     log_level: str = setting("info", "name", "debug, info, warning or error.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from almanac.core.analysis import Question
 from almanac.core.errors import invalid
+from almanac.core.filters import Model
 from almanac.web.client import Api
 
 _SHOWN: Final = 50  # rows of a table in a notebook
@@ -109,6 +110,17 @@ class Client:
         """Asks in SQL; `values` are bound to {name:Type}."""
         question: dict[str, Any] = {"kind": "sql", "sql": text}
         return self.ask({**question, "values": values} if values else question)
+
+    def save(self, kind: str, name: str, body: Model | Mapping[str, Any]) -> dict[str, Any]:
+        """Saves a metric, a segment or a question under a name, as a further version: `client.save("metric", "orders", Metric(…))`."""
+        plain = body.model_dump(mode="json", by_alias=True, exclude_unset=True) if isinstance(body, Model) else dict(body)
+        if isinstance(body, Question):
+            plain["kind"] = body.kind
+        return self.api.save(self.project, kind, name, plain)
+
+    def compare(self, first: Answer, second: Answer) -> list[str]:
+        """Why two answers differ, in sentences."""
+        return [str(item["sentence"]) for item in self.api.compare(self.project, first.receipt, second.receipt)]
 
     def events(self, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
         """The latest events as they were received, the newest first."""

@@ -241,6 +241,48 @@ class Api:
         answer: dict[str, Any] = self.call("POST", _under(project, "ask"), dict(question), {"fresh": "true"} if fresh else None)
         return answer
 
+    def definitions(self, project: str, kind: str) -> list[dict[str, Any]]:
+        """The metrics, segments or questions in force, by name."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "definitions", kind))
+        return found
+
+    def definition_file(self, project: str) -> dict[str, Any]:
+        """All definitions, as `apply` reads them."""
+        found: dict[str, Any] = self.call("GET", _under(project, "definitions"))
+        return found
+
+    def versions(self, project: str, kind: str, name: str) -> list[dict[str, Any]]:
+        """All versions of a definition, the newest first."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "definitions", kind, name, "versions"))
+        return found
+
+    def save(self, project: str, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None) -> dict[str, Any]:
+        """A further version of a metric, segment or question."""
+        saved: dict[str, Any] = self.call("PUT", _under(project, "definitions", kind, name), dict(body), {"expected": expected})
+        return saved
+
+    def remove(self, project: str, kind: str, name: str) -> None:
+        """The name stands for nothing from now on."""
+        self.call("DELETE", _under(project, "definitions", kind, name))
+
+    def plan(self, project: str, file: Mapping[str, Any], *, prune: bool = False) -> list[dict[str, Any]]:
+        """What `apply` would change."""
+        query = {"prune": "true"} if prune else None
+        changes: list[dict[str, Any]] = self.call("POST", _under(project, "definitions", "plan"), dict(file), query)
+        return changes
+
+    def apply(self, project: str, file: Mapping[str, Any], *, prune: bool = False) -> list[dict[str, Any]]:
+        """Saves a file of definitions; what it changed."""
+        query = {"prune": "true"} if prune else None
+        changes: list[dict[str, Any]] = self.call("POST", _under(project, "definitions", "apply"), dict(file), query)
+        return changes
+
+    def compare(self, project: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Why two answers differ, from their receipts."""
+        body = {"first": dict(first), "second": dict(second)}
+        found: list[dict[str, Any]] = self.call("POST", _under(project, "compare"), body)
+        return found
+
     def events(self, project: str, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
         """The latest events."""
         query = {"limit": limit, "event": event, "distinct_id": distinct_id}

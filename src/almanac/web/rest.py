@@ -17,7 +17,7 @@ from fastapi import Path as PathPart
 from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, Code, invalid, limited
-from almanac.web import errors, forms, manage, openapi, page, reads, transfer
+from almanac.web import definitions, errors, forms, manage, openapi, page, reads, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -49,7 +49,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.metrics = Metrics(rooms)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     errors.install(app)
-    for part in (router, manage.router, transfer.router, page.router):
+    for part in (router, manage.router, definitions.router, transfer.router, page.router):
         app.include_router(part)
     openapi.install(app)
     return app

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from almanac.core.ports import Catalog, EventStore, LogLag, LostSegment
 from almanac.core.settings import Settings
+from almanac.definitions import Definitions
 
 
 class AnswerRoom(Protocol):
@@ -148,6 +149,7 @@ class Rooms:
     """Everything that faces need. `loader` and `log` are None in a process that does not load."""
 
     engine: EngineRoom
+    definitions: Definitions
     store: EventStore
     catalog: Catalog
     ledger: LedgerRoom

@@ -1,0 +1,149 @@
+"""Metrics, segments and saved questions: `almanac definitions`, and files of them, `almanac plan | diff | apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+
+from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
+from almanac.core.errors import invalid
+from almanac.definitions import as_yaml
+from almanac.web.terminal import print_json, say, show, show_rows
+
+app = Commands(help="Metrics, segments and saved questions: list, show, save, history, remove, export.")
+
+Kind = Annotated[Literal["metric", "segment", "question"], typer.Argument(help="What it is.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Its name.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="YAML files with metrics, segments and questions by name.", show_default=False)]
+Prune = Annotated[bool, typer.Option("--prune", help="Also remove what the files do not hold.")]
+
+_SIGNS = {"create": "+", "change": "~", "remove": "-", "keep": "="}
+
+
+def add(top: Commands) -> None:
+    """The commands for files."""
+    top.command("plan")(plan)
+    top.command("diff")(diff)
+    top.command("apply")(apply)
+
+
+def plan(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """Say what applying files of definitions would change."""
+    with entered(project, data) as (api, chosen):
+        changes = api.plan(chosen, _read(files), prune=prune)
+    _show(changes, as_json, "would be")
+
+
+def diff(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """Show what applying files of definitions would change, line by line."""
+    with entered(project, data) as (api, chosen):
+        changes = [change for change in api.plan(chosen, _read(files), prune=prune) if change["action"] != "keep"]
+    if as_json:
+        print_json(changes)
+        return
+    for change in changes:
+        print(f"{change['action']} {change['kind']} {change['name']}")
+        print(change["diff"], end="")
+    if not changes:
+        say("The files and the project say the same.")
+
+
+def apply(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """Save the definitions of files; all are checked before the first is saved."""
+    with entered(project, data) as (api, chosen):
+        changes = api.apply(chosen, _read(files), prune=prune)
+    _show(changes, as_json, "was")
+
+
+def _show(changes: Sequence[Mapping[str, Any]], as_json: bool, verb: str) -> None:
+    if as_json:
+        print_json(changes)
+        return
+    for change in changes:
+        print(f"{_SIGNS[change['action']]} {change['kind']} {change['name']}")
+    count = sum(1 for change in changes if change["action"] != "keep")
+    say(f"{count} of {len(changes)} definitions {verb} changed.")
+
+
+def _read(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """All files as one. Raises `invalid` naming file and line."""
+    whole: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            found = yaml.safe_load(file.read_text())
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f"{file}:{mark.line + 1}" if mark else str(file)
+            raise invalid(f"The file is not YAML: {getattr(error, 'problem', error)}.", place=place) from None
+        if not isinstance(found, dict) or not all(isinstance(items, dict) for items in found.values()):
+            raise invalid(
+                "The file holds no definitions.", place=str(file), way_out="Write metrics:, segments: or questions:, and names under it."
+            )
+        for section, items in found.items():
+            known = whole.setdefault(str(section), {})
+            if twice := sorted(set(map(str, items)) & known.keys()):
+                raise invalid(f"{twice[0]!r} is in two files.", place=f"{file}: {section}", way_out="Keep it in one.")
+            known |= {str(name): body for name, body in items.items()}
+    return whole
+
+
+@app.command("list")
+def list_(kind: Kind, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """Those in force, by name."""
+    with entered(project, data) as (api, chosen):
+        found = api.definitions(chosen, kind)
+    show_rows(found, ("name", "version", "author", "saved_at"), f"The project has no saved {kind}.", as_json)
+
+
+@app.command("show")
+def show_(kind: Kind, name: Name, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """What a name stands for, as YAML."""
+    with entered(project, data) as (api, chosen):
+        found = api.versions(chosen, kind, name)[0]
+    show(found, as_yaml(found["body"]).rstrip(), as_json)
+
+
+@app.command("history")
+def history(kind: Kind, name: Name, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """All versions, the newest first."""
+    with entered(project, data) as (api, chosen):
+        found = api.versions(chosen, kind, name)
+    show_rows(found, ("version", "author", "removed", "saved_at"), "", as_json)
+
+
+@app.command("save")
+def save(
+    kind: Kind,
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="File with its body, as JSON or YAML.", show_default=False)],
+    project: Of = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Save one, as a further version."""
+    body = yaml.safe_load(file.read_text())
+    if not isinstance(body, dict):
+        raise invalid(f"The file holds no {kind}.", place=str(file), way_out="Write its fields, one a line.")
+    with entered(project, data) as (api, chosen):
+        saved = api.save(chosen, kind, name, body)
+    show(saved, f"Version {saved['version']} of the {kind} {name!r} is in force.", as_json)
+
+
+@app.command("remove")
+def remove(kind: Kind, name: Name, project: Of = "", data: Data = None) -> None:
+    """The name stands for nothing any more; its history stays."""
+    with entered(project, data) as (api, chosen):
+        api.remove(chosen, kind, name)
+    say(f"The {kind} {name!r} is removed.")
+
+
+@app.command("export")
+def export(project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
+    """All definitions as one YAML file, which `almanac apply` reads."""
+    with entered(project, data) as (api, chosen):
+        found = api.definition_file(chosen)
+    show(found, as_yaml(found).rstrip(), as_json)

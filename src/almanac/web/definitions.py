@@ -1,0 +1,170 @@
+"""REST for what people name: metrics, segments and saved questions; and receipts side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from almanac.core.compare import compare
+from almanac.core.ports import Definition
+from almanac.web.auth import Caller
+from almanac.web.errors import Json, responses
+from almanac.web.forms import Form
+from almanac.web.manage import ProjectName
+from almanac.web.reads import instant
+
+router = APIRouter(prefix="/api/v1/projects/{project}", tags=["definitions"])
+
+_ENTER: Final = responses(401, 403, 404)
+Kind = Annotated[Literal["metric", "segment", "question"], Path(description="What it is.")]
+Name = Annotated[str, Path(description="Its name.", min_length=1, max_length=200)]
+
+
+class DefinitionBody(BaseModel):
+    """One version of a metric, segment or question."""
+
+    kind: str
+    name: str
+    version: int = Field(description="1 for the first.")
+    body: dict[str, Any] = Field(description="The metric, segment or question itself.")
+    author: str = Field(description="The name of the key that saved it.")
+    removed: bool = Field(description="True: with this version the name stands for nothing.")
+    saved_at: str
+
+
+class DefinitionFile(Form):
+    """Many definitions at once, as in a file of `almanac apply`."""
+
+    metrics: dict[str, Any] = Field({}, description="Metrics by their names.")
+    segments: dict[str, Any] = Field({}, description="Segments by their names.")
+    questions: dict[str, Any] = Field({}, description="Questions by their names.")
+
+
+class ChangeBody(BaseModel):
+    """What a file changes."""
+
+    kind: str
+    name: str
+    action: Literal["create", "change", "remove", "keep"]
+    diff: str = Field(description="Both bodies as YAML, as a unified diff.")
+
+
+class Receipts(Form):
+    """Two receipts of answers."""
+
+    first: dict[str, Any] = Field(description="The receipt of one answer, whole.")
+    second: dict[str, Any] = Field(description="That of the other.")
+
+
+class DifferenceBody(BaseModel):
+    """One thing in which two answers differ."""
+
+    what: str
+    first: Any
+    second: Any
+    sentence: str
+
+
+Prune = Annotated[bool, Query(description="Also remove what the file does not hold.")]
+
+
+@router.get("/definitions", response_model=DefinitionFile, responses=_ENTER, summary="All definitions, as one file")
+def whole_file(project: ProjectName, caller: Caller) -> Response:
+    """As `apply` reads them."""
+    found = caller.enter(project, "read")
+    return Json(caller.rooms.definitions.file(found.id))
+
+
+@router.post("/definitions/plan", response_model=list[ChangeBody], responses=_ENTER, summary="What applying a file would change")
+def plan(project: ProjectName, file: DefinitionFile, caller: Caller, prune: Prune = False) -> Response:
+    """Nothing is saved."""
+    found = caller.enter(project, "read")
+    changes = caller.rooms.definitions.plan(found.id, file.model_dump(exclude_unset=True), prune=prune)
+    return Json([change.as_json() for change in changes])
+
+
+@router.post("/definitions/apply", response_model=list[ChangeBody], responses=_ENTER, summary="Save a file of definitions (admin)")
+def apply(project: ProjectName, file: DefinitionFile, caller: Caller, prune: Prune = False) -> Response:
+    """All are checked before the first is saved. What is unchanged gets no new version."""
+    found = caller.enter(project, "admin")
+    changes = caller.rooms.definitions.apply(found.id, file.model_dump(exclude_unset=True), prune=prune, author=_author(caller))
+    return Json([change.as_json() for change in changes])
+
+
+@router.get("/definitions/{kind}", response_model=list[DefinitionBody], responses=_ENTER, summary="The definitions of a kind")
+def every(project: ProjectName, kind: Kind, caller: Caller) -> Response:
+    """Those in force, by name."""
+    found = caller.enter(project, "read")
+    return Json([_shown(item) for item in caller.rooms.definitions.every(found.id, kind)])
+
+
+@router.get("/definitions/{kind}/{name}", response_model=DefinitionBody, responses=_ENTER, summary="One definition")
+def one(
+    project: ProjectName,
+    kind: Kind,
+    name: Name,
+    caller: Caller,
+    version: Annotated[int, Query(ge=0, le=1 << 31, description="An earlier version; 0: the one in force.")] = 0,
+) -> Response:
+    """The one in force, or an earlier one."""
+    found = caller.enter(project, "read")
+    return Json(_shown(caller.rooms.definitions.get(found.id, kind, name, version=version)))
+
+
+@router.get("/definitions/{kind}/{name}/versions", response_model=list[DefinitionBody], responses=_ENTER, summary="Its history")
+def versions(project: ProjectName, kind: Kind, name: Name, caller: Caller) -> Response:
+    """The newest first."""
+    found = caller.enter(project, "read")
+    return Json([_shown(item) for item in caller.rooms.definitions.versions(found.id, kind, name)])
+
+
+@router.put(
+    "/definitions/{kind}/{name}", response_model=DefinitionBody, responses=_ENTER | responses(409), summary="Save a definition (admin)"
+)
+def save(
+    project: ProjectName,
+    kind: Kind,
+    name: Name,
+    body: dict[str, Any],
+    caller: Caller,
+    expected: Annotated[int | None, Query(ge=0, description="Refuse when another version than this is in force; 0: when any is.")] = None,
+) -> Response:
+    """A further version; what it said before stays in its history."""
+    found = caller.enter(project, "admin")
+    saved = caller.rooms.definitions.save(found.id, kind, name, body, author=_author(caller), expected=expected)
+    return Json(_shown(saved))
+
+
+@router.delete("/definitions/{kind}/{name}", status_code=204, responses=_ENTER | responses(409), summary="Remove a definition (admin)")
+def remove(project: ProjectName, kind: Kind, name: Name, caller: Caller) -> Response:
+    """Its history stays, and it can be saved again. Refused while other definitions go by it."""
+    found = caller.enter(project, "admin")
+    caller.rooms.definitions.remove(found.id, kind, name, author=_author(caller))
+    return Response(status_code=204)
+
+
+@router.post("/compare", response_model=list[DifferenceBody], responses=_ENTER, summary="Why two answers differ", tags=["questions"])
+def compared(project: ProjectName, receipts: Receipts, caller: Caller) -> Response:
+    """In words, from their receipts: range, zone, filters, definitions, merges, age."""
+    caller.enter(project, "read")
+    return Json([difference.as_json() for difference in compare(receipts.first, receipts.second)])
+
+
+def _author(caller: Caller) -> str:
+    key = caller.key()
+    return key.name or (f"{key.prefix}…{key.last_four}" if key.prefix else "the command line")
+
+
+def _shown(item: Definition) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "version": item.version,
+        "body": item.body,
+        "author": item.author,
+        "removed": item.removed,
+        "saved_at": instant(item.saved_at) if item.saved_at else "",
+    }
