@@ -7,6 +7,7 @@ import json
 import os
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,6 +104,7 @@ class World:
         columns = {**_COLUMNS, "properties": "JSON(max_dynamic_paths = 256)", "groups": "Map(String, String)", **self._types(extra)}
         if rows:
             self._insert_rows(columns, rows)
+            self._count_hours(project, rows)
         self._insert_profiles(project, events)
         for source, target in (same or {}).items():
             self._run(
@@ -130,6 +132,11 @@ class World:
             shape=", ".join(f"{name} {kind}" for name, kind in columns.items()),
             data="\n".join(json.dumps(row) for row in rows),
         )
+
+    def _count_hours(self, project: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        hours = Counter((row.get("event", ""), row["time"][:13]) for row in rows)
+        counted = [(project, event, datetime.fromisoformat(f"{hour}:00:00+00:00"), count) for (event, hour), count in hours.items()]
+        self.store.insert("events_per_hour", ("project", "event", "hour", "count"), counted)
 
     def _insert_profiles(self, project: str, events: Iterable[Mapping[str, Any]]) -> None:
         changes = [

@@ -61,7 +61,7 @@ def test_a_metric_counts_alike_wherever_it_is_named(world: Any, project: str) ->
     # As a step it stands for its events: those of Germany.
     funnel = {"kind": "funnel", "steps": ["visit", {"metric": "german revenue"}], **DAY}
     rows = world.engine.ask(project, funnel).rows
-    assert [(row["name"], row["people"]) for row in rows] == [("visit", 2), ("german revenue", 1)]
+    assert [(row["name"], row["count"]) for row in rows] == [("visit", 2), ("german revenue", 1)]
 
 
 def test_the_receipt_tells_the_versions_and_the_whole_question(world: Any, project: str) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -32,13 +30,16 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.core.time import TimeRange, WeekStart
 from almanac.definitions import Definitions, Names, question_of
+from almanac.explain import Explanation, advice
 from almanac.flights import Flights
+from almanac.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 # More rows a second than any question has read on one core (0.3 G/s); what would take longer even so is refused before it starts.
 _ROWS_PER_SECOND: Final = 500_000_000
 _SIZE_SECONDS: Final = 600
+_TELLING_ROWS: Final = 100_000  # of fewer the time says more of the start than of the reading
 _KEPT_SECONDS: Final = 86_400.0  # what is over can change by new data only
 # A pattern that Python takes and the engine does not, such as a\Z or a{2000}: the one fault of a user that only the engine finds.
 _NOT_RE2: Final = re.compile(r"cannot compile re2: (.*?), error: (.*?)\. Look at", re.DOTALL)
@@ -105,8 +106,14 @@ class Engine:
         self._clock = clock
         self._version = version
         self._consent = consent
+        self._pace: float | None = None  # rows a second, lately
         self._sizes: dict[str, tuple[int, datetime | None]] = {}
-        self._turns = threading.BoundedSemaphore(settings.question_slots)
+        self.turns = Turns(
+            settings.question_slots,
+            per_project=settings.project_slots or settings.question_slots,
+            seconds=settings.queue_seconds,
+            waiting_per_project=settings.project_queue,
+        )
 
     def kinds(self) -> list[str]:
         """All kinds of question, by name."""
@@ -133,9 +140,10 @@ class Engine:
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
-        with self._turn():
+        with self.turns.of(asked.project.id):
             self._refuse_excess(asked, compiled, statement)
             result = self._run(asked, compiled, statement)
+        self._learn(asked, result, statement)
         shaped = asked.analysis.shape(asked.question, cast(Scope, scope), result)
         answer = self._answer(asked, compiled, statement, result, shaped, watermark)
         if key:
@@ -144,6 +152,29 @@ class Engine:
             seconds = max(self._settings.cache_seconds, self._settings.cache_stale_seconds) if moving else _KEPT_SECONDS
             self._cache.put(key, json.dumps(answer.as_json()).encode(), seconds=seconds)
         return answer
+
+    def explain(self, project: str, question: Mapping[str, Any]) -> Explanation:
+        """What the question will read and how the engine goes about it; it is not answered. Raises as `ask` does."""
+        asked = self._understand(self._catalog.project(project), question)
+        scope = self._scope(asked)
+        compiled = asked.analysis.compile(asked.question, scope)
+        statement = scope.complete(compiled.statement)
+        # A user's own statement is not explained: the wall takes plain SELECTs only, and an estimate might run its subqueries.
+        rows, plan = self._project_rows(asked), list[str]()
+        if not compiled.walled:
+            limits = self._limits(compiled)
+            with self.turns.of(asked.project.id):
+                rows = self._estimate(statement, limits)
+                said = self._guarded(Sql(f"EXPLAIN indexes = 1 {statement.text}", statement.values), limits, walled="")
+                plan = [str(row[0]) for row in said.rows]
+        return Explanation(
+            statement=printed(statement),
+            rows=rows,
+            all_rows=self._project_rows(asked),
+            seconds=round(rows / self._pace, 3) if self._pace else None,
+            plan=plan,
+            advice=advice(asked.question, asked.window, rows, self._project_rows(asked)),
+        )
 
     # ------------------------------------------------------------- the steps
 
@@ -200,20 +231,6 @@ class Engine:
             consent=self._consent(asked.project.id),
         )
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """So many questions at once and no more: the load and the other questions keep their share of the host."""
-        if not self._turns.acquire(timeout=self._settings.queue_seconds):
-            raise limited(
-                f"{self._settings.question_slots} other questions are running, and none ended within {self._settings.queue_seconds:g} s.",
-                way_out="Ask again in a moment.",
-                retry_after=5,
-            )
-        try:
-            yield
-        finally:
-            self._turns.release()
-
     def _refuse_excess(self, asked: _Asked, compiled: Compiled, statement: Sql) -> None:
         """Better a reason at once than a timeout after a minute in which the host was busy for nothing."""
         most = _ROWS_PER_SECOND * self._settings.question_seconds
@@ -238,6 +255,22 @@ class Engine:
     def _estimate(self, statement: Sql, limits: Limits) -> int:
         plan = self._guarded(Sql(f"EXPLAIN ESTIMATE {statement.text}", statement.values), limits, walled="")
         return sum(int(row["rows"]) for row in plan.dicts())
+
+    def _learn(self, asked: _Asked, result: Result, statement: Sql) -> None:
+        """How fast rows are read; and a word in the log about what took long."""
+        if result.rows_read >= _TELLING_ROWS and result.seconds > 0:
+            pace = result.rows_read / result.seconds
+            self._pace = pace if self._pace is None else 0.8 * self._pace + 0.2 * pace
+        if result.seconds >= self._settings.slow_seconds:
+            log.warning(
+                "slow question",
+                project=asked.project.id,
+                question=asked.meant,
+                seconds=round(result.seconds, 3),
+                rows=result.rows_read,
+                advice=advice(asked.question, asked.window, result.rows_read, self._project_rows(asked)),
+                sql=printed(statement),
+            )
 
     def _run(self, asked: _Asked, compiled: Compiled, statement: Sql) -> Result:
         return self._guarded(statement, self._limits(compiled), walled=asked.project.id if compiled.walled else "")

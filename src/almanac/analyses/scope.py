@@ -102,6 +102,16 @@ class EventScope:
         """See `Scope.events`. A place only: the statement has to go through `complete`."""
         return _PLACE
 
+    def hours(self, selectors: Sequence[Selector], span: TimeRange) -> Sql | None:
+        """See `Scope.hours`."""
+        plain = not self._filters and self._consent.text == "1" and not any(item.filters for item in selectors)
+        if not plain or any(moment.timestamp() % 3600 for moment in (span.start, span.end)):
+            return None
+        return sql(
+            "(SELECT project, event, hour AS time, toDate(hour) AS day, count AS events FROM events_per_hour WHERE project = $project)",
+            project=self._bound_project(),
+        )
+
     def where(self, span: TimeRange | None = None, *, filtered: bool = True) -> Sql:
         """See `Scope.where`."""
         span = span or self._range

@@ -22,6 +22,7 @@ def add_free(app: Commands) -> None:
     app.command("ask")(ask)
     app.command("sql")(ask_sql)
     app.command("compare")(compare)
+    app.command("explain")(explain)
 
 
 def ask(
@@ -33,10 +34,34 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
+    _ask(_question(file, saved), project, data, as_json, fresh=fresh)
+
+
+def explain(
+    file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.", show_default=False)] = "",
+    saved: Annotated[str, typer.Option(help="Instead: the name of a saved question.", show_default=False)] = "",
+    project: Of = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a question will read, and how to make it cheaper, without answering it."""
+    with entered(project, data) as (api, chosen):
+        found = api.explain(chosen, _question(file, saved))
+    if as_json:
+        print_json(found)
+        return
+    print(found["sql"])
+    print("\n".join(found["plan"]))
+    took = f", some {found['seconds']:.3g} s" if found["seconds"] is not None else ""
+    say(f"It reads about {found['rows']} of {found['all_rows']} rows{took}.")
+    for sentence in found["advice"]:
+        say(sentence)
+
+
+def _question(file: str, saved: str) -> dict[str, Any]:
     if bool(file) == bool(saved):
         raise invalid("Give either a file or the name of a saved question.", place="FILE", way_out="almanac ask --saved NAME")
-    question = {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
-    _ask(question, project, data, as_json, fresh=fresh)
+    return {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
 
 
 def compare(

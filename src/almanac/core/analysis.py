@@ -84,6 +84,12 @@ class Scope(Protocol):
         it, read through the identity graph (0 for events about groups only: not a person)."""
         ...
 
+    def hours(self, selectors: Sequence[Selector], span: TimeRange) -> Sql | None:
+        """Instead of `$events`, for counts of plain events alone: their numbers by hour. Columns: project, event, day, time (the hour's
+        start) and events (how many). None where that cannot be: with filters, consent rules, or a span that is not of whole hours. The
+        caller sees to it that his periods begin with hours of UTC."""
+        ...
+
     def where(self, span: TimeRange | None = None, *, filtered: bool = True) -> Sql:
         """`$scope`: the condition that keeps to the project, the range (the question's unless `span` is given), its filters and consent.
         `filtered`: False leaves the filters to the question, whose sense it is to look beyond them as well."""

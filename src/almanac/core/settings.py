@@ -66,7 +66,10 @@ class Settings:
     )
     question_seconds: float = setting(60.0, "seconds", "Time that one question may take.", least=0.1)
     question_slots: int = setting(4, "questions", "Questions that run at once; further ones queue.", least=1, most=64)
+    project_slots: int = setting(0, "questions", "Questions of one project that run at once; 0: as many as there are places.", least=0)
+    project_queue: int = setting(100, "questions", "Questions of one project that may wait for their turn.", least=1)
     queue_seconds: float = setting(20.0, "seconds", "Longest wait of a question for its turn.", least=0)
+    slow_seconds: float = setting(5.0, "seconds", "Questions that take so long are written to the log, with advice.", least=0)
     cache_seconds: float = setting(
         10.0, "seconds", "How long an answer whose range ends now is given again while nothing new is stored; 0: never.", least=0
     )

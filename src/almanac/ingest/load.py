@@ -40,6 +40,7 @@ _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trou
 _OLD = "project = {project:String} AND day < {oldest:Date}"
 _OLD_MONTHS = f"SELECT DISTINCT toYYYYMM(day) FROM events WHERE {_OLD}"
 _DELETE_OLD = f"DELETE FROM events IN PARTITION {{month:String}} WHERE {_OLD}"
+_DELETE_OLD_HOURS = f"DELETE FROM events_per_hour IN PARTITION {{month:String}} WHERE {_OLD.replace('day', 'toDate(hour)')}"
 
 
 @dataclass(frozen=True)
@@ -287,4 +288,5 @@ class Loader:
             values = {"project": project, "oldest": today - timedelta(days=days)}
             # Only where there is something, and without waiting: the engine took 0.13 s a part, 30 s for a store of 232 months.
             for (month,) in self._store.query(Sql(_OLD_MONTHS, values)).rows:
-                self._store.execute(Sql(_DELETE_OLD, {**values, "month": str(month)}), settings={"lightweight_deletes_sync": 0})
+                for text in (_DELETE_OLD, _DELETE_OLD_HOURS):
+                    self._store.execute(Sql(text, {**values, "month": str(month)}), settings={"lightweight_deletes_sync": 0})

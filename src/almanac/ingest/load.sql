@@ -289,14 +289,14 @@ GROUP BY project, name
 
 -- name: hours
 INSERT INTO events_per_hour (project, event, hour, count)
-SELECT project, name, hour, count()
+SELECT project, name, happened, count()
 FROM
 (
-    SELECT project, name, hour
+    SELECT project, name, toStartOfHour(time) AS happened
     FROM staging.lines
     WHERE kind != 'dead_letter' AND $fresh
 )
-GROUP BY project, name, hour
+GROUP BY project, name, happened
 
 -- name: outcome
 -- Counted from the rows themselves, not from what the collectors said. Copies of one id may have come in different hours: the first counts.

@@ -241,6 +241,11 @@ class Api:
         answer: dict[str, Any] = self.call("POST", _under(project, "ask"), dict(question), {"fresh": "true"} if fresh else None)
         return answer
 
+    def explain(self, project: str, question: Mapping[str, Any]) -> dict[str, Any]:
+        """What a question will cost: sql, rows, all_rows, seconds, plan, advice."""
+        found: dict[str, Any] = self.call("POST", _under(project, "explain"), dict(question))
+        return found
+
     def definitions(self, project: str, kind: str) -> list[dict[str, Any]]:
         """The metrics, segments or questions in force, by name."""
         found: list[dict[str, Any]] = self.call("GET", _under(project, "definitions", kind))

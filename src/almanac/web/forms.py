@@ -223,6 +223,17 @@ class MadeKey(KeyBody):
     key: str = Field(description="The secret itself.")
 
 
+class ExplanationBody(BaseModel):
+    """What a question will cost."""
+
+    sql: str = Field(description="The statement that would run.")
+    rows: int = Field(description="Rows that it will read, as the engine reckons from its index.")
+    all_rows: int = Field(description="Rows that the project has.")
+    seconds: float | None = Field(description="How long so many rows took lately; null when nothing ran yet.")
+    plan: list[str] = Field(description="The engine's plan, line by line.")
+    advice: list[str] = Field(description="What would make it read less.")
+
+
 class KeyEnd(Form):
     """When a key stops."""
 

@@ -106,6 +106,20 @@ def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bo
     return Json(answer.as_json())
 
 
+@router.post(
+    f"{_V1}/explain",
+    response_model=forms.ExplanationBody,
+    responses=_ENTER | responses(429),
+    openapi_extra=openapi.QUESTION_BODY,
+    summary="What a question will cost",
+    tags=["questions"],
+)
+def explain(project: ProjectName, caller: Caller, question: Annotated[dict[str, Any], Depends(json_object)]) -> Response:
+    """Its SQL, how much it will read, the engine's plan, and how to make it cheaper. It is not answered."""
+    found = caller.enter(project, "read")
+    return Json(caller.rooms.engine.explain(found.id, question).as_json())
+
+
 @router.get(f"{_V1}/kinds", response_model=list[forms.KindBody], responses=_ENTER, summary="The kinds of question", tags=["questions"])
 def kinds(project: ProjectName, caller: Caller) -> Response:
     """Each with its schema, its documentation and worked examples."""

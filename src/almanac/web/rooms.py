@@ -30,6 +30,18 @@ class EngineRoom(Protocol):
         """The answer, `fresh` past the cache. Raises `invalid`, `limited` and `unavailable`."""
         ...
 
+    def explain(self, project: str, question: Mapping[str, Any]) -> ExplanationRoom:
+        """What it will read, without asking it. Raises as `ask` does."""
+        ...
+
+
+class ExplanationRoom(Protocol):
+    """What a question costs."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """`sql`, `rows`, `all_rows`, `seconds`, `plan` and `advice`."""
+        ...
+
 
 class LedgerLine(Protocol):
     """What became of the events that one project had accepted in one hour."""
