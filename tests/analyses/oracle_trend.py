@@ -2,64 +2,164 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
 EMPTY_IS_ZERO = ("count", "unique", "sum")
+BY_DAYS = ("day", "total")  # where a window is one of days; longer periods count by themselves
+
+Span = tuple[date, date]
 
 
-def trend(events: Sequence[Mapping[str, Any]], question: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """The rows. `date_from` and `date_to` are dates; events carry `person`, `event`, `time` (aware) and `properties`."""
-    zone = ZoneInfo(question.get("timezone", "UTC"))
-    interval, week_start = question["interval"], question.get("week_start", "monday")
-    first = date.fromisoformat(question["date_from"])
-    after_last = date.fromisoformat(question["date_to"]) + timedelta(days=1)
-    periods = calendar(first, after_last, interval, week_start)
-    earlier: list[tuple[date, date]] = []
-    if question.get("compare"):
-        before_first, before_after = moved(first, after_last, periods, interval, question["compare"])
-        earlier = calendar(before_first, before_after, interval, week_start)
-    fields = [item["property"] for item in question.get("breakdown", [])]
-    limits = [item["limit"] for item in question.get("breakdown", [])]
-    cut = midnight(after_last, zone)
-    events = [event for event in events if any(belongs(event, series) for series in question["series"])]
-    inside = [event for event in events if midnight(periods[0][0], zone) <= event["time"] < cut]
-    kept = [top(inside, field, limit, question["series"][0]) for field, limit in zip(fields, limits, strict=True)]
+def quotient(one: Any, other: Any) -> tuple[Any, bool]:
+    return (one / other, False) if other else (0, True)
 
-    def group(event: Mapping[str, Any]) -> tuple[str, ...]:
-        values = [text(event["properties"].get(field)) for field in fields]
-        return tuple(value if value in allowed else "Other" for value, allowed in zip(values, kept, strict=True))
 
-    def line(spans: list[tuple[date, date]], end: datetime, series: Mapping[str, Any], wanted: tuple[str, ...]) -> list[Any]:
-        mine = [event for event in events if event["time"] < end and group(event) == wanted and belongs(event, series)]
-        values = []
-        for start, after in spans:
-            since = spans[0][0] if question.get("cumulative") and interval != "total" else start
-            values.append(measure([e for e in mine if midnight(since, zone) <= e["time"] < midnight(after, zone)], series))
-        return values
+# Each formula with its reckoning, and whether it has no result.
+FORMULAS: dict[str, Callable[..., tuple[Any, bool]]] = {
+    "A": lambda a, b: (a, False),
+    "A / B": lambda a, b: quotient(a, b),
+    "(A - B) * 100": lambda a, b: ((a - b) * 100, False),
+    "-B + 2 * A": lambda a, b: (2 * a - b, False),
+    "1 - B / A": lambda a, b: (1 - quotient(b, a)[0], quotient(b, a)[1]),
+}
 
-    earlier_end = midnight(before_after, zone) if earlier else cut
-    seen = {group(e) for e in inside} | {group(e) for e in events if earlier and midnight(earlier[0][0], zone) <= e["time"] < earlier_end}
-    groups = list(seen) if fields else [()]
-    size = {one: sum(value or 0 for value in line(periods, cut, question["series"][0], one)) for one in groups}
-    groups.sort(key=lambda one: ("Other" in one, -size[one], one))
+
+def trend(events: Sequence[Mapping[str, Any]], question: Mapping[str, Any], now: datetime) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The rows, and for each formula for how many of them it has no result. `date_from` and `date_to` are dates; events carry `person`,
+    `event`, `time` (aware) and `properties`. Formulas are those above, over the first two lines or over `A` and `B` of their `of`."""
+    asked = Asked(events, question)
+    sizes = {one: sum(value or 0 for value in asked.line(0, asked.shown[0], one)[0]) for one in asked.groups()}
     rows = []
-    for series in question["series"]:
-        for one in groups:
-            values = line(periods, cut, series, one)
-            before = line(earlier, earlier_end, series, one) if earlier else []
-            for place, (start, after) in enumerate(periods):
-                row: dict[str, Any] = {"series": series["name"]}
+    undefined: dict[str, int] = {}
+    for line in asked.shown:
+        for one in sorted(sizes, key=lambda one: ("Other" in one, -sizes[one], one)):
+            values, missing = asked.line(0, line, one)
+            before = asked.line(1, line, one)[0] if len(asked.sides) > 1 else []
+            undefined[line["name"]] = undefined.get(line["name"], 0) + missing
+            for place, (start, after) in enumerate(asked.sides[0]):
+                row: dict[str, Any] = {"series": line["name"]}
                 row |= dict(zip(("breakdown", "breakdown_2", "breakdown_3"), one, strict=False))
-                row["period"] = midnight(start, zone).astimezone(zone).isoformat() if interval == "total" else start.isoformat()
+                row["period"] = midnight(start, asked.zone).astimezone(asked.zone).isoformat() if asked.total else start.isoformat()
                 row["value"] = values[place]
                 row["previous"] = before[place] if place < len(before) else None
-                row["complete"] = midnight(after, zone) <= min(cut, now)
+                row["complete"] = midnight(after, asked.zone) <= min(midnight(asked.cuts[0], asked.zone), now)
                 rows.append(row)
-    return rows
+    return rows, undefined
+
+
+class Asked:
+    """A question with its times: two sides of periods, each with the day before which events count."""
+
+    def __init__(self, events: Sequence[Mapping[str, Any]], question: Mapping[str, Any]) -> None:
+        self.question = question
+        self.zone = ZoneInfo(question.get("timezone", "UTC"))
+        self.interval, self.week_start = question["interval"], question.get("week_start", "monday")
+        self.total = self.interval == "total"
+        self.average = question.get("moving_average") or 1
+        first = date.fromisoformat(question["date_from"])
+        after_last = date.fromisoformat(question["date_to"]) + timedelta(days=1)
+        self.sides = [calendar(first, after_last, self.interval, self.week_start)]
+        self.cuts = [after_last]
+        if question.get("compare"):
+            before_first, before_after = moved(first, after_last, self.sides[0], self.interval, question["compare"])
+            self.sides.append(calendar(before_first, before_after, self.interval, self.week_start))
+            self.cuts.append(before_after)
+        self.shown = [line for line in question["series"] if not line.get("hidden")]
+        self.plain = [line for line in question["series"] if "formula" not in line]
+        self.parts = [part for line in self.shown for part in self.parts_of(line)]
+        self.fields = [item["property"] for item in question.get("breakdown", [])]
+        self.events = [event for event in events if any(belongs(event, part) for part in self.parts)]
+        start = min(midnight(self.since(0, part), self.zone) for part in self.parts)
+        inside = [event for event in self.events if start <= event["time"] < midnight(self.cuts[0], self.zone)]
+        ranked = self.plain[0] if self.plain else self.parts[0]
+        ranked = {**ranked, "measure": "unique"} if ranked.get("per") == "person" else ranked
+        self.kept = [top(inside, item["property"], item["limit"], ranked) for item in question.get("breakdown", [])]
+
+    def parts_of(self, line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        if "formula" not in line:
+            return [line]
+        pair = [line["of"]["A"], line["of"]["B"]] if "of" in line else self.plain[:2]
+        return [part for letter, part in zip("AB", pair, strict=False) if letter in line["formula"]]
+
+    def over(self, part: Mapping[str, Any]) -> int:
+        return int(part["over"].split()[0]) if part.get("over") and self.interval in BY_DAYS else 0
+
+    def way(self, part: Mapping[str, Any]) -> str:
+        """Parts of one way are read together: a value that any of them reads has its rows."""
+        if part.get("per") == "person":
+            return "persons"
+        return "windows of people" if part["measure"] == "unique" and (self.over(part) or self.running(part)) else "events"
+
+    def running(self, part: Mapping[str, Any]) -> bool:
+        return bool(self.question.get("cumulative")) and not self.total and any(part is line for line in self.shown)
+
+    def since(self, side: int, part: Mapping[str, Any]) -> date:
+        """The first day that is read for a part."""
+        if self.total:
+            return self.cuts[side] - timedelta(days=self.over(part)) if self.over(part) else self.sides[side][0][0]
+        together = [other for other in self.parts if self.way(other) == self.way(part)]
+        first = self.further(side)[0][0]
+        return first - timedelta(days=max(0, *(self.over(other) - 1 for other in together), 0))
+
+    def read(self, side: int, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        start, end = (midnight(day, self.zone) for day in (self.since(side, part), self.cuts[side]))
+        nobody = self.way(part) == "events"
+        return [event for event in self.events if belongs(event, part) and start <= event["time"] < end and (nobody or event["person"])]
+
+    def further(self, side: int) -> list[Span]:
+        """The periods shown, and those before that their moving averages need."""
+        spans = list(self.sides[side])
+        for _ in range(self.average - 1):
+            before = start_of(spans[0][0] - timedelta(days=1), self.interval, self.week_start)
+            spans.insert(0, (before, spans[0][0]))
+        return spans
+
+    def group(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        values = [text(event["properties"].get(field)) for field in self.fields]
+        return tuple(value if value in allowed else "Other" for value, allowed in zip(values, self.kept, strict=True))
+
+    def groups(self) -> list[tuple[str, ...]]:
+        if not self.fields:
+            return [()]
+        return list({self.group(event) for side in range(len(self.sides)) for part in self.parts for event in self.read(side, part)})
+
+    def line(self, side: int, line: Mapping[str, Any], group: tuple[str, ...]) -> tuple[list[Any], int]:
+        shown = len(self.sides[side])
+        missing: list[bool] = []
+        if "formula" in line:
+            pair = [line["of"]["A"], line["of"]["B"]] if "of" in line else self.plain[:2]
+            columns = [[value or 0 for value in self.part(side, part, group, run_up=False)] for part in pair]
+            columns += [columns[0]] * (2 - len(columns))
+            found = [FORMULAS[line["formula"]](*pair) for pair in zip(*columns, strict=True)]
+            values, missing = [value for value, _ in found], [undefined for _, undefined in found][-shown:]
+        else:
+            values = self.part(side, line, group, run_up=self.running(line))
+        if self.question.get("cumulative") and not self.total and "formula" in line:
+            values = [sum(values[: place + 1]) for place in range(len(values))]
+        if self.average > 1:
+            values = [mean(values[place + 1 - self.average : place + 1]) for place in range(len(values) - shown, len(values))]
+        return [None if value is None else float(value) for value in values], sum(missing)
+
+    def part(self, side: int, part: Mapping[str, Any], group: tuple[str, ...], *, run_up: bool) -> list[Any]:
+        end = midnight(self.cuts[side], self.zone)
+        mine = [event for event in self.events if event["time"] < end and belongs(event, part) and self.group(event) == group]
+        spans = self.further(side)
+        values = []
+        for start, after in spans:
+            since = spans[0][0] if run_up else start
+            if self.over(part):
+                since = (self.cuts[side] if self.total else after) - timedelta(days=self.over(part))
+            values.append(measure([e for e in mine if midnight(since, self.zone) <= e["time"] < midnight(after, self.zone)], part))
+        return values
+
+
+def mean(values: Sequence[Any]) -> Any:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -105,6 +205,8 @@ def months_back(day: date, months: int) -> date:
 
 def moved(first: date, after_last: date, periods: list[tuple[date, date]], interval: str, compare: str) -> tuple[date, date]:
     start = periods[0][0]
+    if compare == "previous_day":
+        return start - timedelta(days=1), after_last - timedelta(days=1)
     if compare == "previous_week":
         return start - timedelta(days=7), after_last - timedelta(days=7)
     if compare == "previous_month":
@@ -162,16 +264,27 @@ def measure(events: Sequence[Mapping[str, Any]], series: Mapping[str, Any]) -> A
         return len(people)
     if kind == "count_per_person":
         return len([event for event in events if event["person"]]) / len(people) if people else None
-    numbers = sorted(value for event in events if (value := numeric(event["properties"].get(series["property"]))) is not None)
+    if series.get("per") == "person":
+        numbers = sorted(value for one in people if (value := of_person(one, events, series)) is not None)
+    else:
+        numbers = sorted(value for event in events if (value := numeric(event["properties"].get(series["property"]))) is not None)
     if not numbers:
         return 0 if kind in EMPTY_IS_ZERO else None
     if kind == "sum":
-        return float(sum(numbers))
+        return sum(numbers)
     if kind == "average":
-        return float(sum(numbers) / len(numbers))
+        return sum(numbers) / len(numbers)
     if kind in ("min", "max"):
-        return float(numbers[0] if kind == "min" else numbers[-1])
+        return numbers[0] if kind == "min" else numbers[-1]
     place = Fraction(str(0.5 if kind == "median" else series["quantile"])) * (len(numbers) - 1)
     low = int(place)
     high = min(low + 1, len(numbers) - 1)
-    return float(numbers[low] + (numbers[high] - numbers[low]) * (place - low))
+    return numbers[low] + (numbers[high] - numbers[low]) * (place - low)
+
+
+def of_person(person: str, events: Sequence[Mapping[str, Any]], series: Mapping[str, Any]) -> Fraction | None:
+    mine = [event for event in events if event["person"] == person]
+    if not series.get("property"):
+        return Fraction(len(mine))
+    numbers = [value for event in mine if (value := numeric(event["properties"].get(series["property"]))) is not None]
+    return sum(numbers, Fraction(0)) if numbers else None

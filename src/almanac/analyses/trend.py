@@ -1,6 +1,7 @@
 """How does something develop over time.
 
-Ask it for the everyday lines and numbers: events a day, people a week, revenue a month, by channel or plan, beside the period before.
+Ask it for the everyday lines and numbers: events a day, people a week, revenue a month, by channel or plan, beside the period before; and
+for what is reckoned from such lines: conversion rates, revenue for each person, DAU/MAU.
 
 How it counts:
 
@@ -10,20 +11,34 @@ How it counts:
 - Numeric measures ignore events whose property is missing or not a number; texts that are numbers count, truth values do not.
 - A period without events is 0 for count, unique and sum, and empty for the others. Quantiles are exact, with linear interpolation between
   the two nearest values (Hyndman and Fan's type 7; numpy's and spreadsheets' default).
-- A breakdown keeps the values with the greatest result of the first series over the whole range (ties by name); the rest, reckoned from its
-  events and not from other results, is "Other". An empty value means that the property is missing.
-- The previous period has the same length and ends where the range begins: no day is in both. (PostHog's shares a day.) The k-th period
-  stands beside the k-th of the range before.
-- Cumulative: counts and sums run up over the range; `unique` counts people since its start, each once.
+- `per: person` takes one value for each person in a period (and breakdown value): how many of the events he did, or the sum of the
+  property over them; average to quantile are of these values. People without a value do not count. (The kind `distribution` shows how
+  they spread.)
+- `over` takes count, unique and sum over the window that ends with each period: by day `unique` over 7 days are weekly active people, by
+  hour the 168 hours that end with each. The events before the range that this needs are read. By week and longer it says nothing: the
+  period itself counts. The number of `total` is that of the window that ends with the range, however long the range is. A window of days
+  holds whole calendar days.
+- A formula is reckoned from the parts of the same period and breakdown value, or over weeks and totals from their events, never from
+  smaller periods' results. Its names are its parts in `of`, or the letters A, B, C … of the question's lines: A is the first that is no
+  formula over letters. `hidden` keeps a line out of the answer. A missing value is 0, and so is a quotient by zero; the receipt says how
+  often that was. DAU/MAU is a formula of `unique` and `unique` over 30 days.
+- A breakdown keeps the values with the greatest result of the first line (of no formula, or the first part of one) over all that is read
+  of the range, ties by name, for a line of `per: person` those with most people; the rest, reckoned from its events and not from other
+  results, is "Other". An empty value means that the property is missing. By `@country` the values are ISO 3166 codes of two letters, as
+  maps want them.
+- The previous period has the same length and ends where the range begins: no day is in both. (PostHog's lies a day less
+  far back, so that they share one; of two days, `previous_day` is the same.) The k-th period stands beside the k-th of the range before.
+- Cumulative: counts, sums and formulas run up over the range, a formula as the running sum of its results; `unique` counts people since
+  its start, each once.
+- A moving average is the mean of the values of so many periods, the last one its own; those before the range are read for it. Empty values
+  are left out.
+- The people behind a point are those whose events it is reckoned from; for a formula, those of any of its parts. The range before has none.
+- Lengths of sessions are asked of the kind `session`.
 """
 
 from __future__ import annotations
 
-# Over 300 lines: a question stays in one file, and this one has the most forms.
-import math
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -31,46 +46,106 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
+from almanac.analyses.trend_blocks import DIMENSIONS, Blocks
+from almanac.analyses.trend_lines import Group, Lines
+from almanac.analyses.trend_plan import Plan, lettered
+from almanac.core import formula
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
 from almanac.core.filters import OTHER, Breakdown
-from almanac.core.metrics import ZERO_WHEN_EMPTY, Measured
+from almanac.core.metrics import NUMERIC, ZERO_WHEN_EMPTY, Measured
 from almanac.core.ports import Result
-from almanac.core.sql import Sql, any_of, identifier, join, number, sql
+from almanac.core.sql import Sql, all_of, any_of, sql
 from almanac.core.time import Interval, TimeRange
 
-Compare = Literal["previous_period", "previous_week", "previous_month", "previous_year"]
+Compare = Literal["previous_period", "previous_day", "previous_week", "previous_month", "previous_year"]
 
-_MOST_PERIODS: Final = 10_000
 _MOST_ROWS: Final = 200_000
-_SHIFT: Final[dict[str, str]] = {"previous_week": "week", "previous_month": "month", "previous_year": "year"}
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, (str, dict)) else value
 
 
+class TrendLine(Measured):
+    """A line: a measure of events, a saved metric, or a formula over `of` or over the letters of the other lines."""
+
+    hidden: bool = Field(False, description="Only for formulas: not shown.")
+
+
 class Trend(Question):
     """The question."""
 
     kind: Literal["trend"] = "trend"
-    series: Annotated[list[Measured], BeforeValidator(_as_list)] = Field(
+    series: Annotated[list[TrendLine], BeforeValidator(_as_list)] = Field(
         description="What to count, each a line.", min_length=1, max_length=26, examples=[["signup"]]
+    )
+    formula: str = Field(
+        "",
+        max_length=formula.MOST_LETTERS,
+        description="In short: show a line with this formula alone, and hide all others.",
+        examples=["A / B"],
     )
     interval: Interval | Literal["total"] = Field("day", description="Length of a period; total: one number for the whole range.")
     breakdown: Annotated[list[Breakdown], BeforeValidator(_as_list)] = Field(
         default=[], max_length=3, description="Properties to split each line by, up to three."
     )
-    compare: Compare | None = Field(None, description="Put beside it the same range before, or a week, month or year earlier.")
-    cumulative: bool = Field(False, description="Let count, unique and sum run up from the start of the range.")
+    compare: Compare | None = Field(None, description="Put beside it the same range before, or a day, week, month or year earlier.")
+    cumulative: bool = Field(False, description="Let count, unique, sum and formulas run up from the start of the range.")
+    moving_average: int | None = Field(None, ge=2, le=366, description="Show the mean of so many periods, each with those before it.")
+
+    @property
+    def lines(self) -> list[TrendLine]:
+        """All lines, that of `formula` the last."""
+        if not self.formula:
+            return self.series
+        return [*(line.model_copy(update={"hidden": True}) for line in self.series), TrendLine(formula=self.formula)]
 
     @model_validator(mode="after")
     def _adds_up(self) -> Trend:
-        for series in self.series:
-            if self.cumulative and series.measure not in ZERO_WHEN_EMPTY:
-                raise ValueError(f"the measure {series.measure} cannot run up; cumulative goes with count, unique and sum")
+        if self.moving_average and (self.cumulative or self.interval == "total"):
+            raise ValueError(f"moving_average does not go with {'cumulative' if self.cumulative else 'one number for the whole range'}")
+        if self.formula:
+            _check_formula(self.formula, "formula", self.series)
+        elif all(line.hidden for line in self.series):
+            raise invalid("All lines are hidden.", place="series", way_out="Show one.")
+        for place, line in enumerate(self.series):
+            if line.formula and not line.of:
+                _check_formula(line.formula, f"series.{place}.formula", self.series)
+            elif self.cumulative and not line.formula and not line.hidden:
+                self._check_cumulative(line, f"series.{place}")
         return self
+
+    def _check_cumulative(self, line: Measured, place: str) -> None:
+        if line.measure not in ZERO_WHEN_EMPTY:
+            raise invalid(
+                f"The measure {line.measure} cannot run up.",
+                place=f"{place}.measure",
+                way_out="Cumulative goes with count, unique and sum.",
+            )
+        if line.over is not None:
+            raise invalid("What is taken over a window cannot run up.", place=f"{place}.over", way_out="Leave out over or cumulative.")
+
+
+def _check_formula(text: str, place: str, lines: list[TrendLine]) -> None:
+    """A formula over letters names lines that are there. Raises `invalid`."""
+    letters = lettered(lines)
+    there = f"The lines are {', '.join(letters)}." if letters else "Give lines that it reckons with, or `of`."
+    try:
+        names = formula.parse(text).names
+    except ValueError as error:
+        raise invalid(f"{str(error)[:1].upper()}{str(error)[1:]}.", place=place) from None
+    if not names:
+        raise invalid(f"The formula {text!r} names no line.", place=place, way_out=there)
+    if unknown := sorted(names - set(letters)):
+        raise invalid(f"The formula {text!r} names {', '.join(unknown)}, which no line is.", place=place, way_out=there)
+    for letter, line in letters.items():
+        # Else it would be reckoned with another line than the one that the reader sees under this name.
+        if line.name in letters and line.name != letter:
+            raise invalid(
+                f"The line {letter} is named {line.name!r}, the letter of another.", place=place, way_out="Rename it, or change the order."
+            )
 
 
 class TrendRow(Row):
@@ -86,283 +161,123 @@ class TrendRow(Row):
     complete: bool = Field(description="False while the period is not over, or where the range cuts it.")
 
 
-_DIMENSIONS: Final = (identifier("breakdown"), identifier("breakdown_2"), identifier("breakdown_3"))
-
-# One scan for all lines of a side; side 1 is the range to compare with.
-SIDE = """
-    SELECT
-        $side AS side,
-        $period AS period,
-        $dimensions
-        $measures
-    FROM $events
-    WHERE $scope AND ($wanted)
-    GROUP BY period$names
-"""
-
-# The biggest values are those of the range itself, for both sides.
-DIMENSION = """
-        if(
-            $text IN
-            (
-                SELECT $text AS value
-                FROM $events
-                WHERE $scope AND ($wanted)
-                GROUP BY value
-                ORDER BY $biggest DESC NULLS LAST, value
-                LIMIT $limit
-            ),
-            $text,
-            $other
-        ) AS $name,"""
-
-# A statement around the only side would take 2 ms to analyse, half as long as all the rest.
-ONE_SIDE = """$sides
-    ORDER BY period$names
-"""
-
-STATEMENT = """
-SELECT side, period$names, $results
-FROM
-($sides)
-ORDER BY side, period$names
+MEMBERS: Final = """
+SELECT DISTINCT person
+FROM $events
+WHERE $scope AND person != 0 AND ($within) AND $group
 """
 
 
 def compile(question: Trend, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """One statement for all lines and both sides."""
-    spans = _spans(question, scope)
-    conditions = [scope.matches(series) for series in question.series]
-    wanted = any_of(conditions)
-    on = conditions if len(conditions) > 1 else [Sql("1")]
-    measures = [_measure(series, scope, condition) for series, condition in zip(question.series, on, strict=True)]
-    names = [_DIMENSIONS[place] for place in range(len(question.breakdown))]
-    listed = join("", [sql(", $name", name=name) for name in names])
-    columns = [identifier(f"series_{place}") for place in range(len(question.series))]
-    running = question.cumulative and question.interval != "total"
-    states = [running and series.measure == "unique" for series in question.series]
-    dimensions = [_dimension(question.breakdown[place], scope, wanted, measures[0], spans[0], name) for place, name in enumerate(names)]
-    sides = [
-        sql(
-            SIDE,
-            side=number(place),
-            period=_period(question, scope),
-            dimensions=join("", dimensions),
-            measures=join(
-                ",\n        ",
-                [
-                    sql("$measure AS $column", measure=_people_state(condition) if state else measure, column=column)
-                    for measure, condition, state, column in zip(measures, on, states, columns, strict=True)
-                ],
-            ),
-            events=scope.events(),
-            scope=scope.where(span),
-            wanted=wanted,
-            names=listed,
-        )
-        for place, span in enumerate(spans)
-    ]
-    if len(sides) == 1 and not any(states):
-        return Compiled(sql(ONE_SIDE, sides=sides[0], names=listed))
-    results = [
-        sql("uniqExactMerge($column) OVER (PARTITION BY side$names ORDER BY period) AS running_$column", column=column, names=listed)
-        if state
-        else column
-        for column, state in zip(columns, states, strict=True)
-    ]
-    return Compiled(sql(STATEMENT, names=listed, results=join(", ", results), sides=join("    UNION ALL", sides)))
+    return Compiled(Blocks(Plan(question, scope), scope).statement())
+
+
+def members(question: Trend, scope: Scope, row: Mapping[str, Any]) -> Compiled:
+    """Whose events the value of a row is reckoned from. Raises `invalid` for a row that the answer does not have."""
+    plan = Plan(question, scope)
+    shown = _shown(plan)
+    labels = _labels(shown)
+    if row.get("series") not in labels:
+        raise invalid(f"The answer has no line {row.get('series')!r}.", place="series", way_out=f"There are: {', '.join(labels)}.")
+    line = shown[labels.index(row["series"])]
+    periods = [_label(plan, start) for start in _starts(plan)]
+    if row.get("period") not in periods:
+        raise invalid(f"The answer has no period {row.get('period')!r}.", place="period", way_out="Take it from a row of the answer.")
+    values = [row.get(name.text) for name in DIMENSIONS[: len(question.breakdown)]]
+    if not all(isinstance(value, str) for value in values):
+        raise invalid("The row does not say which value it is about.", place="breakdown", way_out="Take it from a row of the answer.")
+    blocks = Blocks(plan, scope)
+    spans: dict[TimeRange, list[Sql]] = {}
+    for place in plan.of_line(line):
+        part = plan.parts[place].measured
+        events = [blocks.condition(place)]
+        if part.measure in NUMERIC and part.property:
+            events.append(sql("isNotNull($value)", value=scope.number(part.property)))
+        spans.setdefault(plan.behind(plan.parts[place], periods.index(row["period"])), []).append(all_of(events))
+    within = [sql("$within AND ($wanted)", within=scope.where(span), wanted=any_of(wanted)) for span, wanted in spans.items()]
+    group = blocks.of_group([str(value) for value in values])
+    return Compiled(sql(MEMBERS, events=scope.events(), scope=scope.where(plan.widest()), within=any_of(within), group=group))
 
 
 def shape(question: Trend, scope: Scope, result: Result) -> Shaped:
     """Every line has every period; the two sides stand beside each other."""
-    spans = _spans(question, scope)
-    starts = [_starts(question, scope, span) for span in spans]
-    lines = _lines(question, result, starts)
-    groups = _groups(question, lines)
-    if len(groups) * len(question.series) * len(starts[0]) > _MOST_ROWS:
+    plan = Plan(question, scope)
+    lines, shown, starts = Lines(plan, result), _shown(plan), _starts(plan)
+    if len(lines.groups) * len(shown) * len(starts) > _MOST_ROWS:
         raise invalid("The answer would have too many rows.", place="breakdown", way_out="Lower a limit, or ask by a longer interval.")
-    complete = [end <= min(scope.range.end, scope.now) for end in _ends(question, scope, starts[0])]
-    labels = _labels(question.series)
-    rows = [
-        {
-            "series": labels[index],
-            **{name.text: value for name, value in zip(_DIMENSIONS, group, strict=False)},
-            "period": _label(question, scope, start),
-            "value": now[place],
-            "previous": before[place] if place < len(before) else None,
-            "complete": complete[place],
-        }
-        for index, series in enumerate(question.series)
-        for group in groups
-        for now, before in [(lines[0, index, group], lines[1, index, group] if len(spans) > 1 else [])]
-        for place, start in enumerate(starts[0])
-    ]
-    notes = () if complete[-1] else ("The last period is not complete.",)
+    complete = [end <= min(scope.range.end, scope.now) for end in _ends(plan, starts)]
+    periods = [_label(plan, start) for start in starts]
+    groups = _groups(lines, shown[0])
+    rows: list[dict[str, Any]] = []
+    notes = [] if complete[-1] else ["The last period is not complete."]
+    for label, line in zip(_labels(shown), shown, strict=True):
+        undefined = 0
+        for group in groups:
+            now, missing = lines.line(line, group, 0)
+            before = lines.line(line, group, 1)[0] if question.compare else []
+            undefined += missing
+            rows += [
+                {
+                    "series": label,
+                    **{name.text: value for name, value in zip(DIMENSIONS, group, strict=False)},
+                    "period": period,
+                    "value": now[place],
+                    "previous": before[place] if place < len(before) else None,
+                    "complete": complete[place],
+                }
+                for place, period in enumerate(periods)
+            ]
+        if undefined:
+            notes.append(
+                f"{label}: {undefined} of {len(groups) * len(periods)} values divide by zero (or are beyond all numbers); they are 0."
+            )
+    if not plan.total and any(line.over for line in shown) and question.interval not in ("minute", "hour", "day"):
+        notes.append(f"By {question.interval}, `over` says nothing: each {question.interval} itself counts.")
     return Shaped(rows, notes=notes)
 
 
-# ----------------------------------------------------------------- the statement
+def _shown(plan: Plan) -> list[TrendLine]:
+    return [line for line in plan.lines if not line.hidden]
 
 
-def _measure(series: Measured, scope: Scope, on: Sql) -> Sql:
-    if series.measure == "count":
-        return sql("countIf($on)", on=on)
-    people = sql("uniqExactIf(person, $on AND person != 0)", on=on)
-    if series.measure == "unique":
-        return people
-    if series.measure == "count_per_person":
-        return sql("countIf($on AND person != 0) / nullIf($people, 0)", on=on, people=people)
-    value = scope.number(series.property or "")
-    if series.measure == "sum":
-        return sql("ifNull(sumKahanIf($value, $on), 0)", value=value, on=on)
-    if series.measure == "average":
-        return sql("avgIf($value, $on)", value=value, on=on)
-    if series.measure == "min":
-        return sql("minIf($value, $on)", value=value, on=on)
-    if series.measure == "max":
-        return sql("maxIf($value, $on)", value=value, on=on)
-    level = scope.bind(0.5 if series.measure == "median" else series.quantile, "Float64")
-    return sql("quantileExactInclusiveIf($level)($value, $on)", level=level, value=value, on=on)
+def _starts(plan: Plan) -> list[datetime]:
+    return plan.sides[0].starts[-plan.sides[0].shown :]
 
 
-def _people_state(on: Sql) -> Sql:
-    return sql("uniqExactStateIf(person, $on AND person != 0)", on=on)
+def _ends(plan: Plan, starts: list[datetime]) -> list[datetime]:
+    if plan.question.interval == "total":
+        return [plan.scope.range.end]
+    return [times.shift(start, plan.question.interval, 1).astimezone(UTC) for start in starts]
 
 
-def _dimension(breakdown: Breakdown, scope: Scope, wanted: Sql, biggest: Sql, span: TimeRange, name: Sql) -> Sql:
-    return sql(
-        DIMENSION,
-        text=scope.text(breakdown),
-        events=scope.events(),
-        scope=scope.where(span),
-        wanted=wanted,
-        biggest=biggest,
-        limit=number(breakdown.limit),
-        other=scope.bind(OTHER, "String"),
-        name=name,
-    )
+def _label(plan: Plan, start: datetime) -> str:
+    interval = plan.question.interval
+    return period_label(start, "minute" if interval == "total" else interval, plan.scope.zone)
 
 
-def _period(question: Trend, scope: Scope) -> Sql:
-    if question.interval == "total":
-        return Sql("toUInt32(0)")
-    return sql("toUnixTimestamp($start)", start=scope.period(question.interval))
+def _groups(lines: Lines, first: TrendLine) -> list[Group]:
+    """The biggest first, by the first line; Other last."""
+    sizes = {group: sum(value or 0 for value in lines.line(first, group, 0)[0]) for group in lines.groups}
+    return sorted(lines.groups, key=lambda group: (OTHER in group, -sizes[group], group))
 
 
-# --------------------------------------------------------------------- the times
+def _labels(lines: list[TrendLine]) -> list[str]:
+    """The events' names; lines of the same events are told apart by what they reckon, and if that does not do, by numbers."""
+    labels = [line.label for line in lines]
+    longer = [label if labels.count(label) == 1 else f"{label}: {_measured(line)}" for line, label in zip(lines, labels, strict=True)]
+    return [label if longer.count(label) == 1 else f"{label} ({place})" for place, label in enumerate(longer, 1)]
 
 
-def _spans(question: Trend, scope: Scope) -> list[TimeRange]:
-    """The range in whole periods, and the one to compare it with."""
-    if question.interval == "total":
-        span = scope.range
-    else:
-        span = times.whole(scope.range, question.interval, week_start=scope.week_start)
-        _refuse_too_fine(question.interval, span)
-    if question.compare is None:
-        return [span]
-    zone = times.zone_of(span.zone)
-    unit, count = _SHIFT.get(question.compare, ""), 1
-    if not unit:
-        unit, count = _own_length(question, scope, span)
-    start, end = (times.shift(moment.astimezone(zone), unit, -count).astimezone(UTC) for moment in (span.start, span.end))
-    earlier = TimeRange(start, end, span.zone)
-    return [span, earlier if question.interval == "total" else times.whole(earlier, question.interval, week_start=scope.week_start)]
+def _measured(line: TrendLine) -> str:
+    words = ["formula" if line.formula else line.measure.replace("_", " ")]
+    if line.property:
+        words.append(f"of {line.property}")
+    if line.per == "person":
+        words.append("per person")
+    if line.over:
+        words.append(f"over {line.over.value:g} {line.over.unit}s")
+    return " ".join(words)
 
 
-def _refuse_too_fine(interval: str, span: TimeRange) -> None:
-    # A month is at least 28 days, so that this never counts too few.
-    shortest = times.INTERVAL_SECONDS.get(interval, 28 * 86400)
-    if span.length.total_seconds() / shortest > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-
-
-def _own_length(question: Trend, scope: Scope, span: TimeRange) -> tuple[str, int]:
-    """How far back the range before lies: as many periods as the range has, so that a day begun is compared with the same hours."""
-    if question.interval != "total":
-        return question.interval, len(_starts(question, scope, span))
-    days = span.length.total_seconds() / 86400
-    return ("day", math.ceil(days)) if days >= 1 else ("minute", math.ceil(days * 1440))
-
-
-def _starts(question: Trend, scope: Scope, span: TimeRange) -> list[datetime]:
-    return [span.start] if question.interval == "total" else times.periods(span, question.interval, week_start=scope.week_start)
-
-
-def _ends(question: Trend, scope: Scope, starts: list[datetime]) -> list[datetime]:
-    if question.interval == "total":
-        return [scope.range.end]
-    return [times.shift(start, question.interval, 1).astimezone(UTC) for start in starts]
-
-
-def _label(question: Trend, scope: Scope, start: datetime) -> str:
-    return period_label(start, "minute" if question.interval == "total" else question.interval, scope.zone)
-
-
-# --------------------------------------------------------------------- the lines
-
-Group = tuple[str, ...]
-Line = list[float | None]
-
-
-def _lines(question: Trend, result: Result, starts: list[list[datetime]]) -> dict[tuple[int, int, Group], Line]:
-    """The values of each side, series and group, one for each period."""
-    marks = [[moment.timestamp() for moment in side] for side in starts]
-    dimensions = len(question.breakdown)
-
-    def blank(side: int, index: int) -> Line:
-        return [0 if question.series[index].measure in ZERO_WHEN_EMPTY else None] * len(starts[side])
-
-    lines: dict[tuple[int, int, Group], Line] = defaultdict(list)
-    groups = {tuple(row[2 : 2 + dimensions]) for row in result.rows} or ({()} if not dimensions else set())
-    for side, index, group in _each(len(starts), len(question.series), groups):
-        lines[side, index, group] = blank(side, index)
-    for side, period, *rest in result.rows:
-        place = 0 if question.interval == "total" else bisect_right(marks[side], period) - 1
-        group, values = tuple(rest[:dimensions]), rest[dimensions:]
-        for index, value in enumerate(values):
-            lines[side, index, group][place] = _tidy(value)
-    if question.cumulative:
-        for (_, index, _), line in lines.items():
-            _run_up(line, seen_before=question.series[index].measure == "unique")
-    return lines
-
-
-def _each(sides: int, series: int, groups: set[Group]) -> Iterator[tuple[int, int, Group]]:
-    for side in range(sides):
-        for index in range(series):
-            for group in groups:
-                yield side, index, group
-
-
-def _run_up(line: Line, *, seen_before: bool) -> None:
-    """In place: running totals. People seen so far come as such from the engine, and only stay where a period has no events."""
-    total: float = 0
-    for place, value in enumerate(line):
-        total = max(total, value or 0) if seen_before else total + (value or 0)
-        line[place] = total
-
-
-def _groups(question: Trend, lines: dict[tuple[int, int, Group], Line]) -> list[Group]:
-    """The biggest first, by the first series; Other last."""
-    groups = {group for _, _, group in lines}
-    sizes = {group: sum(value or 0 for value in lines[0, 0, group]) for group in groups}
-    return sorted(groups, key=lambda group: (OTHER in group, -sizes[group], group))
-
-
-def _labels(series: list[Measured]) -> list[str]:
-    """The events' names; lines of the same events are told apart by what they reckon."""
-    labels = [one.label for one in series]
-    return [
-        label if labels.count(label) == 1 else f"{label}: {one.measure.replace('_', ' ')}{f' of {one.property}' if one.property else ''}"
-        for one, label in zip(series, labels, strict=True)
-    ]
-
-
-def _tidy(value: Any) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() else float(value)
-
-
-ANALYSIS: Final = Analysis(question=Trend, row=TrendRow, compile=compile, shape=shape, examples=examples_of("trend"))
+ANALYSIS: Final = Analysis(question=Trend, row=TrendRow, compile=compile, shape=shape, members=members, examples=examples_of("trend"))

@@ -6,6 +6,7 @@ import ast
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 MOST_LETTERS: Final = 500
@@ -22,13 +23,13 @@ class Formula:
     _tree: ast.expr
 
     def value(self, values: Mapping[str, float | None]) -> tuple[float, bool]:
-        """The result, and whether something was divided by zero on the way.
+        """The result, and whether it is 0 for want of one: something was divided by zero on the way, or is too big for a number.
 
-        A missing value is 0, and so is a division by zero and whatever is too big for a number (PostHog's convention)."""
-        divided = False
+        A missing value is 0, and so is a quotient by zero (PostHog's convention)."""
+        undefined = False
 
         def reckoned(tree: ast.expr) -> float:
-            nonlocal divided
+            nonlocal undefined
             if isinstance(tree, ast.Constant):
                 return float(tree.value)  # type: ignore[arg-type]
             if isinstance(tree, ast.Name):
@@ -44,14 +45,15 @@ class Formula:
             if isinstance(tree.op, ast.Mult):
                 return left * right
             if right == 0:
-                divided = True
+                undefined = True
                 return 0.0
             return left / right
 
         result = reckoned(self._tree)
-        return (result if math.isfinite(result) else 0.0), divided
+        return (result, undefined) if math.isfinite(result) else (0.0, True)
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> Formula:
     """Raises `ValueError` with a sentence that says what is wrong."""
     if len(text) > MOST_LETTERS:

@@ -5,6 +5,7 @@ One language for charts, alerts, experiments and exports: a line of a trend and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -17,18 +18,36 @@ Measure = Literal["count", "unique", "sum", "average", "min", "max", "median", "
 
 NUMERIC: Final = ("sum", "average", "min", "max", "median", "quantile")  # measures of a numeric property
 ZERO_WHEN_EMPTY: Final = ("count", "unique", "sum")
-_OTHER_WORDS: Final = {"total": "count", "unique_users": "unique", "avg": "average", "mean": "average", "p50": "median"}
+OF_PEOPLE: Final = ("average", "min", "max", "median", "quantile")  # measures of one value for each person
+_OTHER_WORDS: Final = {"total": "count", "unique_users": "unique", "dau": "unique", "avg": "average", "mean": "average", "p50": "median"}
+_ROLLING_WORDS: Final = {"weekly_active": 7, "monthly_active": 30}
+_ROLLING_WORD: Final = re.compile(r"rolling_(\d{1,3})_day_active_(?:users|people)")
 _MOST_PARTS: Final = 26
 
 
 class Measured(Selector):
     """Events of one kind and what to reckon from them; or a formula over such. A bare text is an event's name."""
 
-    measure: Measure = Field("count", description="What to reckon. Also: avg, unique_users, and p75, p90, p95, p99 for quantiles.")
+    @property
+    def label(self) -> str:
+        """Its name in answers."""
+        return self.name or self.formula or super().label
+
+    measure: Measure = Field(
+        "count", description="What to reckon. Also: avg, unique_users, weekly_active, monthly_active, and p75, p90, p95, p99 for quantiles."
+    )
     property: str | None = Field(
         None, validation_alias=AliasChoices("property", "prop"), description="For sum to quantile: the numeric property, or @revenue."
     )
     quantile: float = Field(0.95, ge=0, le=1, description="For the measure quantile: which one, from 0 to 1.")
+    per: Literal["event", "person"] = Field(
+        "event", description="person: average to quantile are of one value for each person: the sum of the property, or how many events."
+    )
+    over: Window | None = Field(
+        None,
+        description="For count, unique and sum: over the so long that ends with each period (rolling), not over the period.",
+        examples=["7 days"],
+    )
     formula: str = Field(
         "", max_length=formula.MOST_LETTERS, description="Instead of events: arithmetic over the parts in `of`.", examples=["A / B"]
     )
@@ -42,30 +61,59 @@ class Measured(Selector):
         measure = value["measure"]
         if measure[:1] == "p" and measure[1:] in ("75", "90", "95", "99"):
             return {**value, "measure": "quantile", "quantile": int(measure[1:]) / 100}
+        if days := _rolling_days(measure):
+            return {**value, "measure": "unique", "over": f"{days} days"}
         return {**value, "measure": _OTHER_WORDS.get(measure, measure)}
 
     @classmethod
     def _of_metric(cls, name: str, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """A saved metric as this. Further filters narrow it down."""
-        own = {"name", "filters", "metric"}
+        own = {"name", "filters", "metric", "hidden"}
         if more := sorted(set(given) - own):
             raise ValueError(f"{more[0]} is the metric's to say; leave it out, or leave out metric")
-        fields = {key: value for key, value in body.items() if key in Measured.model_fields or key == "prop"}
-        return {**fields, "filters": [*body.get("filters", []), *given.get("filters", [])], "name": given.get("name") or name}
+        narrowed = _narrowed(body, given.get("filters", []))
+        fields = {key: value for key, value in narrowed.items() if key in Measured.model_fields or key == "prop"}
+        shown = {"hidden": given["hidden"]} if "hidden" in given else {}
+        return {**fields, **shown, "name": given.get("name") or name}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Measured:
-        if self.measure in NUMERIC and not self.property and not self.formula:
-            raise ValueError(f"the measure {self.measure} needs a property")
         if self.formula:
-            if self.event is not None or self.property or self.measure != "count":
-                raise ValueError("a formula has no event, measure or property of its own; its parts have them")
-            missing = formula.parse(self.formula).names - set(self.of)
-            if self.of and missing:
-                raise ValueError(f"the formula names {', '.join(sorted(missing))}, which `of` does not say")
-        elif self.of:
+            self._formula_makes_sense()
+            return self
+        if self.of:
             raise ValueError("of goes with a formula")
+        if self.per == "person" and self.measure not in OF_PEOPLE:
+            raise ValueError(f"per person goes with {', '.join(OF_PEOPLE)}, not with {self.measure}")
+        if self.measure in NUMERIC and not self.property and self.per == "event":
+            raise ValueError(f"the measure {self.measure} needs a property{', or per: person' if self.measure in OF_PEOPLE else ''}")
+        if self.over is not None and self.measure not in ZERO_WHEN_EMPTY:
+            raise ValueError(f"over goes with {', '.join(ZERO_WHEN_EMPTY)}, not with {self.measure}; divide two of these by a formula")
         return self
+
+    def _formula_makes_sense(self) -> None:
+        fields = type(self).model_fields
+        if any(getattr(self, name) != fields[name].default for name in ("event", "filters", "measure", "property", "per", "over")):
+            raise ValueError("a formula has no event, filters, measure, property, per or over of its own; its parts have them")
+        names = formula.parse(self.formula).names
+        if not names:
+            raise ValueError(f"the formula {self.formula!r} names nothing to reckon with")
+        if self.of and (missing := names - set(self.of)):
+            raise ValueError(f"the formula names {', '.join(sorted(missing))}, which `of` does not say")
+        if bare := [name for name, part in self.of.items() if part.formula and not part.of]:
+            raise ValueError(f"{bare[0]} is a formula within a formula and needs its own `of`")
+
+
+def _narrowed(body: Mapping[str, Any], filters: Sequence[Any]) -> dict[str, Any]:
+    """What is filtered of a formula are its parts."""
+    if body.get("formula"):
+        return {**body, "of": {name: _narrowed(part, filters) for name, part in body.get("of", {}).items()}}
+    return {**body, "filters": [*body.get("filters", []), *filters]}
+
+
+def _rolling_days(measure: str) -> int:
+    match = _ROLLING_WORD.fullmatch(measure)
+    return int(match[1]) if match else _ROLLING_WORDS.get(measure, 0)
 
 
 class Checks(Model):
