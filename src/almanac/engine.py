@@ -10,14 +10,18 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 from pydantic import ValidationError
 
+from almanac import people
 from almanac.analyses.scope import EventScope
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Example, Question, Scope, Shaped, analysis_of, registry
@@ -32,6 +36,7 @@ from almanac.core.time import TimeRange, WeekStart
 from almanac.definitions import Definitions, Names, question_of
 from almanac.explain import Explanation, advice
 from almanac.flights import Flights
+from almanac.people import People
 from almanac.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -50,6 +55,7 @@ SELECT
     (SELECT count() FROM identity_undone WHERE project = {project:String})
 """
 _NO_CONSENT_RULE: Final = Sql("1")
+_DESCRIBED_AT_ONCE: Final = 2000  # people; of an export
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,62 @@ class Engine:
         key = self._cache_key(asked)
         # Many who ask the same at once wait for one answer.
         return self._kept(key, asked.now) or self._flights.share(key, lambda: self._kept(key, asked.now) or self._answered(asked, key))
+
+    def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> People:
+        """Who is behind a row of the answer to `question`: how many, and a page of at most `limit` of them, those after the token `after`.
+
+        Raises as `ask`; also `invalid` for a kind whose rows are not made of people, and for a row that the answer cannot have."""
+        place, most = people.place_of(after), min(max(1, limit), people.MOST)
+        asked, scope, members = self._members(project, question, row)
+        watermark = self._watermark(asked.project.id)
+        statement = scope.complete(people.page(members.statement, after=place, most=most))
+        with self.turns.of(asked.project.id):
+            self._refuse_excess(asked, members, statement)
+            result = self._run(asked, members, statement)
+            total, page = result.rows[0]
+            found = self._described(asked, page[:most])
+        if not total:
+            people.refuse_foreign(row, self.ask(project, question).rows)
+        receipt = self._receipt(asked, members, statement, result, watermark) | {"row": dict(row)}
+        return People(int(total), found, people.token_of(page[most - 1]) if len(page) > most else "", receipt)
+
+    def everyone(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+        """All people behind a row, some thousand at a time. Raises as `people`, before the first of them is asked for."""
+        asked, scope, members = self._members(project, question, row)
+        statement = scope.complete(people.everyone(members.statement))
+        with self.turns.of(asked.project.id):
+            self._refuse_excess(asked, members, statement)
+            limits = replace(self._limits(members), result_rows=0)
+            with self._told(statement):
+                blocks = [np.array(block.rows, dtype=np.uint64).ravel() for block in self._store.blocks(statement, limits=limits)]
+        everybody = np.sort(np.concatenate([np.array([], dtype=np.uint64), *blocks]))
+        if not len(everybody):
+            people.refuse_foreign(row, self.ask(project, question).rows)
+        return self._in_pieces(asked, everybody)
+
+    def _in_pieces(self, asked: _Asked, everybody: npt.NDArray[np.uint64]) -> Iterator[list[dict[str, Any]]]:
+        for start in range(0, len(everybody), _DESCRIBED_AT_ONCE):
+            with self.turns.of(asked.project.id):
+                found = self._described(asked, everybody[start : start + _DESCRIBED_AT_ONCE].tolist())
+            yield found
+
+    def _members(self, project: str, question: Mapping[str, Any], row: Any) -> tuple[_Asked, EventScope, Compiled]:
+        asked = self._understand(self._catalog.project(project), question)
+        checked = people.checked_row(asked.analysis, row)
+        scope = self._scope(asked)
+        assert asked.analysis.members is not None
+        return asked, scope, asked.analysis.members(asked.question, scope, checked)
+
+    def _described(self, asked: _Asked, page: Sequence[int]) -> list[dict[str, Any]]:
+        """What is known of these persons by now, whatever the question's range."""
+        if not page:
+            return []
+        whose = people.of_persons(asked.project.id, page, self._person(asked.project.id, asked.as_of))
+        ids, properties = (
+            self._guarded(statement, self._most(), walled="").dicts()
+            for statement in people.known(asked.project.id, whose, consent=self._consent(asked.project.id))
+        )
+        return people.described(page, ids, properties)
 
     def _answered(self, asked: _Asked, key: str = "") -> Answer:
         watermark = self._watermark(asked.project.id)
@@ -276,9 +338,14 @@ class Engine:
         return self._guarded(statement, self._limits(compiled), walled=asked.project.id if compiled.walled else "")
 
     def _guarded(self, statement: Sql, limits: Limits, *, walled: str) -> Result:
+        with self._told(statement, walled=bool(walled)):
+            return self._store.query(statement, limits=limits, tenant=walled)
+
+    @contextmanager
+    def _told(self, statement: Sql, *, walled: bool = False) -> Iterator[None]:
         """A statement of ours that the engine refuses is our fault: it goes to the log, and the user gets its id."""
         try:
-            return self._store.query(statement, limits=limits, tenant=walled)
+            yield
         except AlmanacError as error:
             if error.code is not Code.INVALID or walled:
                 raise
@@ -289,8 +356,7 @@ class Engine:
             raise unavailable("The question could not be answered.", way_out="Report it with this id.", error_id=error_id) from error
 
     def _limits(self, compiled: Compiled) -> Limits:
-        most = Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory)
-        own = compiled.limits
+        most, own = self._most(), compiled.limits
         if own is None:
             return most
         return Limits(
@@ -301,10 +367,21 @@ class Engine:
             priority=max(own.priority, most.priority),
         )
 
+    def _most(self) -> Limits:
+        return Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory)
+
     def _answer(self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, shaped: Shaped, watermark: datetime) -> Answer:
-        """The receipt holds all that is needed to check the answer, or to get it again."""
+        receipt = self._receipt(asked, compiled, statement, result, watermark, shaped.notes)
+        rows = [{name: plain(value) for name, value in row.items()} for row in shaped.rows]
+        columns = shaped.columns if shaped.columns is not None else row_columns(asked.analysis.row, rows)
+        return Answer(asked.analysis.kind, columns, rows, receipt)
+
+    def _receipt(
+        self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, watermark: datetime, notes: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """It holds all that is needed to check the answer, or to get it again."""
         zone = times.zone_of(asked.window.zone)
-        receipt: dict[str, Any] = {
+        return {
             "definition_hash": asked.definition,
             "question": asked.meant,
             "definitions": [{"kind": kind, "name": name, "version": version} for (kind, name), version in sorted(asked.names.used.items())],
@@ -326,13 +403,10 @@ class Engine:
             "exact": not compiled.approximate,
             "approximation": compiled.approximate,
             "cache_age": None,
-            "notes": list(shaped.notes),
+            "notes": list(notes),
             "asked_at": asked.now.astimezone(UTC).isoformat(),
             "almanac_version": self._version,
         }
-        rows = [{name: plain(value) for name, value in row.items()} for row in shaped.rows]
-        columns = shaped.columns if shaped.columns is not None else row_columns(asked.analysis.row, rows)
-        return Answer(asked.analysis.kind, columns, rows, receipt)
 
 
 def _validated(question: Mapping[str, Any], names: Names) -> tuple[Analysis[Any], Question]:

@@ -34,7 +34,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _ask(_question(file, saved), project, data, as_json, fresh=fresh)
+    _ask(asked(file, saved), project, data, as_json, fresh=fresh)
 
 
 def explain(
@@ -46,7 +46,7 @@ def explain(
 ) -> None:
     """Say what a question will read, and how to make it cheaper, without answering it."""
     with entered(project, data) as (api, chosen):
-        found = api.explain(chosen, _question(file, saved))
+        found = api.explain(chosen, asked(file, saved))
     if as_json:
         print_json(found)
         return
@@ -58,9 +58,10 @@ def explain(
         say(sentence)
 
 
-def _question(file: str, saved: str) -> dict[str, Any]:
+def asked(file: str, saved: str) -> dict[str, Any]:
+    """The question in a file (- is stdin), or the saved one of that name."""
     if bool(file) == bool(saved):
-        raise invalid("Give either a file or the name of a saved question.", place="FILE", way_out="almanac ask --saved NAME")
+        raise invalid("Give either a file or the name of a saved question.", place="FILE", way_out="Or --saved NAME.")
     return {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
 
 

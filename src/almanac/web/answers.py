@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +24,22 @@ class Answer:
     columns: list[dict[str, str]]
     rows: list[dict[str, Any]]
     receipt: dict[str, Any] = field(repr=False)
+    client: Client | None = field(default=None, repr=False, compare=False)  # who asked
+
+    def people(self, row: Mapping[str, Any] | int, *, limit: int = 100, after: str = "") -> People:
+        """Who is behind a row, given as it is or by its place. The range stays that of the answer, however late this is asked.
+
+        Raises `AlmanacError`, also for a kind of question whose rows are not made of people."""
+        if self.client is None:
+            raise invalid("This answer does not know whom to ask.", way_out="Use client.people(question, row).")
+        return self.client.people(self._question(), self.rows[row] if isinstance(row, int) else row, limit=limit, after=after)
+
+    def _question(self) -> dict[str, Any]:
+        question, window = dict(self.receipt["question"]), self.receipt.get("window")
+        if window is None:
+            return question
+        question.pop("last", None)
+        return {**question, "date_from": window["from"], "date_to": window["to"]}
 
     @property
     def names(self) -> list[str]:
@@ -68,10 +84,45 @@ class Answer:
         )
 
 
+def _written(question: Question | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(question, Question):
+        return {**question.model_dump(mode="json", by_alias=True, exclude_unset=True), "kind": question.kind}
+    if isinstance(question, Mapping):
+        return dict(question)
+    raise invalid(f"A {type(question).__name__} is not a question.", way_out="Give a model such as almanac.Trend(...), or a dict.")
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "–"
     return html.escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+@dataclass(frozen=True)
+class People:
+    """A page of the people behind a row of an answer: a dict each. `total` counts all of them."""
+
+    total: int
+    people: list[dict[str, Any]] = field(repr=False)
+    next: str = field(repr=False)  # token of the next page, "" on the last
+    receipt: dict[str, Any] = field(repr=False)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`, one column a property. Needs pandas."""
+        import pandas
+
+        flat = [{**{name: value for name, value in person.items() if name != "properties"}, **_named(person)} for person in self.people]
+        return pandas.DataFrame(flat)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.people)
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+def _named(person: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"properties.{name}": value for name, value in person["properties"].items()}
 
 
 class Client:
@@ -98,13 +149,11 @@ class Client:
 
         Raises `AlmanacError` with the field that is wrong and the way out.
         """
-        if isinstance(question, Question):
-            asked = {**question.model_dump(mode="json", by_alias=True, exclude_unset=True), "kind": question.kind}
-        elif isinstance(question, Mapping):
-            asked = dict(question)
-        else:
-            raise invalid(f"A {type(question).__name__} is not a question.", way_out="Give a model such as almanac.Trend(...), or a dict.")
-        return Answer(**self.api.ask(self.project, asked, fresh=fresh))
+        return Answer(**self.api.ask(self.project, _written(question), fresh=fresh), client=self)
+
+    def people(self, question: Question | Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> People:
+        """Who is behind a row of the answer to a question, a page of them; `after`: `next` of the page before. Raises `AlmanacError`."""
+        return People(**self.api.people(self.project, _written(question), row, limit=limit, after=after))
 
     def sql(self, text: str, **values: Any) -> Answer:
         """Asks in SQL; `values` are bound to {name:Type}."""

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -316,10 +316,26 @@ class Api:
         done: dict[str, Any] = self.call("POST", _under(project, "dead-letters", "discard"), {"ids": list(ids)})
         return done
 
-    def person(self, project: str, distinct_id: str) -> dict[str, Any]:
-        """Ids, merges, properties, latest events."""
-        found: dict[str, Any] = self.call("GET", _under(project, "people", distinct_id))
+    def person(
+        self, project: str, distinct_id: str, *, limit: int = 100, event: str = "", until: datetime | str = "", after: str = ""
+    ) -> dict[str, Any]:
+        """Ids, merges, properties, and a page of the timeline: events of one name only, before an instant, after the page of a token."""
+        query = {"limit": limit, "event": event, "until": until, "after": after}
+        found: dict[str, Any] = self.call("GET", _under(project, "people", distinct_id), query=query)
         return found
+
+    def people(
+        self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = ""
+    ) -> dict[str, Any]:
+        """Who is behind a row of an answer: total, people (a page), next (the token of the next page), receipt."""
+        body = {"question": dict(question), "row": dict(row), "limit": limit, "after": after}
+        found: dict[str, Any] = self.call("POST", _under(project, "people"), body)
+        return found
+
+    def people_file(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[bytes]:
+        """All of them, as the bytes of a CSV file."""
+        body = {"question": dict(question), "row": dict(row)}
+        return self.stream("POST", _under(project, "people"), body, {"format": "csv"})
 
     def merge(self, project: str, edge: str, deed: str) -> dict[str, Any]:
         """`deed`: undo or redo."""

@@ -64,6 +64,17 @@ def meant(value: Any) -> Any:
     return value
 
 
+def object_of(text: str, place: str, way_out: str) -> dict[str, Any]:
+    """An object that is written as JSON."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"It is not valid JSON: {error}.", place=place, way_out=way_out) from None
+    if not isinstance(found, dict):
+        raise invalid("It is not one JSON object.", place=place, way_out=way_out)
+    return found
+
+
 def day_of(text: str, place: str) -> date | None:
     """A day; None for no text."""
     if not text:

@@ -95,7 +95,32 @@ class PersonBody(BaseModel):
     ids: list[str] = Field(description="All ids that merges in force tie to this one.")
     edges: list[dict[str, Any]] = Field(description="The merges, undone ones too.")
     properties: dict[str, Any]
-    events: list[dict[str, Any]] = Field(description="Latest events, the newest first.")
+    first_seen: datetime | None = Field(description="Time of the first event; null: only named in merges or profiles.")
+    last_seen: datetime | None
+    event_count: int
+    events: list[dict[str, Any]] = Field(description="A page of the timeline, the latest event first; `session_start` marks sessions.")
+    next: str = Field(description="Token of the next page, of earlier events; empty on the last.")
+
+
+class KnownPerson(BaseModel):
+    """What is known of a person behind a number."""
+
+    distinct_id: str = Field(description="The id of its user, where it has one; else one of its ids.")
+    ids: list[str] = Field(description="Its ids, 100 at most.")
+    id_count: int = Field(description="How many ids it has.")
+    first_seen: datetime | None
+    last_seen: datetime | None
+    events: int = Field(description="How many events it has, whatever the question's range.")
+    properties: dict[str, Any]
+
+
+class PeopleBody(BaseModel):
+    """A page of the people behind a row of an answer."""
+
+    total: int = Field(description="How many they are, on all pages.")
+    people: list[KnownPerson]
+    next: str = Field(description="Token of the next page; empty on the last.")
+    receipt: dict[str, Any] = Field(description="How they were found, as an answer's, with the row.")
 
 
 _PROJECT: dict[str, Any] = {

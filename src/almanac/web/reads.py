@@ -1,4 +1,4 @@
-"""What faces show besides answers: the latest events, the catalog of names and properties, one person.
+"""What faces show besides answers: the latest events, the catalog of names and properties.
 
 For debugging an integration: whole envelopes as they are stored, the newest first, the moment they are stored.
 """
@@ -11,15 +11,20 @@ from typing import Any, Final
 
 import msgspec
 
-from almanac.core.errors import not_found
 from almanac.core.ports import EventStore, Limits
 from almanac.core.sql import EMPTY, Sql, sql
-from almanac.web.rooms import Rooms
 
 LIMITS: Final = Limits(seconds=20.0, memory_bytes=256 << 20, result_rows=20_000, priority=2)
 
 # The usual question is about now: a narrow look first, and everything only when that was too little.
 _LOOK_BACK: Final = (timedelta(minutes=10), timedelta(days=1), None)
+
+# A whole envelope.
+COLUMNS: Final = Sql("""
+            * EXCEPT (project, day, person_hash, properties, properties_exact, id, id_text),
+            if(id_text != '', id_text, toString(id))                                            AS event_id,
+            if(properties_exact != '', properties_exact, toJSONString(properties))              AS properties
+""")
 
 # Columns that hold JSON as text, and are shown as what they mean.
 _DOCUMENTS: Final = frozenset({"properties", "context", "flags", "rest"})
@@ -34,7 +39,7 @@ def latest_events(
         found = store.query(_latest(project, now - back if back else None, limit, event, distinct_ids), limits=LIMITS).dicts()
         if len(found) >= limit:
             break
-    return [_envelope(row) for row in found]
+    return [envelope(row) for row in found]
 
 
 def event_names(store: EventStore, project: str) -> list[dict[str, Any]]:
@@ -78,29 +83,6 @@ def event_properties(store: EventStore, project: str, *, event: str = "") -> lis
     return [_timed(row) for row in store.query(statement, limits=LIMITS).dicts()]
 
 
-def person(rooms: Rooms, project: str, distinct_id: str, *, limit: int = 100) -> dict[str, Any]:
-    """Everything known of who uses this id: all ids, the merges behind them, properties, latest events. Raises `not_found`."""
-    edges = rooms.identity.edges(project, distinct_id)
-    ids = _ids(distinct_id, edges)
-    properties = _person_properties(rooms.store, project, ids)
-    events = latest_events(rooms.store, project, now=rooms.clock(), limit=limit, distinct_ids=ids)
-    if not (edges or properties or events):
-        raise not_found(f"Nobody used the id {distinct_id!r}.", place="distinct_id", way_out="Ids are compared to the letter.")
-    return {"distinct_id": distinct_id, "ids": ids, "edges": edges, "properties": properties, "events": events}
-
-
-def _ids(distinct_id: str, edges: Sequence[dict[str, Any]]) -> list[str]:
-    """The id and all that merges in force tie to it."""
-    in_force = [(str(edge["source"]), str(edge["target"])) for edge in edges if edge["state"] == "in force"]
-    known = {distinct_id}
-    grew = True
-    while grew:
-        tied = {one for edge in in_force if known & set(edge) for one in edge}
-        grew = not tied <= known
-        known |= tied
-    return sorted(known)
-
-
 def _latest(project: str, since: datetime | None, limit: int, event: str, distinct_ids: Sequence[str]) -> Sql:
     since_us = 0 if since is None else int(since.timestamp() * 1_000_000)
     recent = sql("AND time_received >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')", {"since": since_us}) if since else EMPTY
@@ -116,10 +98,7 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
     )
     return sql(
         """
-        SELECT
-            * EXCEPT (project, day, person_hash, properties, properties_exact, id, id_text),
-            if(id_text != '', id_text, toString(id))                                            AS event_id,
-            if(properties_exact != '', properties_exact, toJSONString(properties))              AS properties
+        SELECT $columns
         FROM events
         WHERE project = {project:String}
             $recent
@@ -130,40 +109,18 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
         SETTINGS output_format_json_escape_forward_slashes = 0
         """,
         {"project": project, "limit": limit},
+        columns=COLUMNS,
         recent=recent,
         named=named,
         whose=whose,
     )
 
 
-def _person_properties(store: EventStore, project: str, ids: Sequence[str]) -> dict[str, Any]:
-    """The latest change of a property counts; what was only ever set once keeps its first value."""
-    statement = sql(
-        """
-        SELECT
-            property,
-            countIf(op != 'set_once') > 0                     AS changed,
-            argMaxIf(toString(op), time, op != 'set_once')    AS last_op,
-            argMaxIf(value, time, op != 'set_once')           AS last_value,
-            argMinIf(value, time, op = 'set_once')            AS first_value
-        FROM profile_changes
-        WHERE project = {project:String}
-            AND subject = 'person'
-            AND key_hash IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))
-        GROUP BY property
-        HAVING NOT (changed AND last_op = 'unset')
-        ORDER BY property
-        """,
-        {"project": project, "ids": list(ids)},
-    )
-    rows = store.query(statement, limits=LIMITS).dicts()
-    return {row["property"]: _document(row["last_value"] if row["changed"] else row["first_value"]) for row in rows}
-
-
-def _envelope(row: dict[str, Any]) -> dict[str, Any]:
+def envelope(row: dict[str, Any]) -> dict[str, Any]:
+    """An event of `COLUMNS`, the telling fields first."""
     shown = _timed(row)
     for name in _DOCUMENTS & shown.keys():
-        shown[name] = _document(shown[name])
+        shown[name] = document(shown[name])
     first = ("event_id", "event", "time", "time_received", "distinct_id", "properties")
     return {name: shown[name] for name in first} | shown
 
@@ -178,7 +135,7 @@ def instant(moment: datetime) -> str:
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _document(text: str) -> Any:
+def document(text: str) -> Any:
     """JSON to the letter (numbers keep all their digits); what is no JSON stays a text."""
     if not text:
         return {}

@@ -13,11 +13,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
-from fastapi import Path as PathPart
 from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, Code, invalid, limited
-from almanac.web import definitions, errors, forms, manage, openapi, page, reads, transfer
+from almanac.web import definitions, errors, forms, manage, openapi, page, people, reads, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -49,7 +48,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.metrics = Metrics(rooms)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     errors.install(app)
-    for part in (router, manage.router, definitions.router, transfer.router, page.router):
+    for part in (router, manage.router, definitions.router, people.router, transfer.router, page.router):
         app.include_router(part)
     openapi.install(app)
     return app
@@ -157,15 +156,6 @@ def properties(
     """One entry for each property and type."""
     found = caller.enter(project, "read")
     return Json(reads.event_properties(caller.rooms.store, found.id, event=event))
-
-
-@router.get(f"{_V1}/people/{{distinct_id}}", response_model=forms.PersonBody, responses=_ENTER, summary="One person", tags=["people"])
-def person(
-    project: ProjectName, caller: Caller, distinct_id: Annotated[str, PathPart(max_length=1000, description="Any of the person's ids.")]
-) -> Response:
-    """Ids, merges, properties and latest events."""
-    found = caller.enter(project, "read")
-    return Json(reads.person(caller.rooms, found.id, distinct_id))
 
 
 Since = Annotated[datetime | None, Query(description="Only hours from this instant on; UTC without an offset.")]

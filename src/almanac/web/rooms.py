@@ -5,7 +5,7 @@ The promises here are the smallest ones that faces need, so that a face is teste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ class AnswerRoom(Protocol):
     """An answer of the engine."""
 
     def as_json(self) -> Mapping[str, Any]:
-        """`kind`, `columns`, `rows` and `receipt`."""
+        """The one shape that every face sends."""
         ...
 
 
@@ -32,6 +32,14 @@ class EngineRoom(Protocol):
 
     def explain(self, project: str, question: Mapping[str, Any]) -> ExplanationRoom:
         """What it will read, without asking it. Raises as `ask` does."""
+        ...
+
+    def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> AnswerRoom:
+        """How many people are behind a row of the answer, and a page of them. Raises the same."""
+        ...
+
+    def everyone(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+        """All of them, some thousand at a time. Raises the same."""
         ...
 
 
