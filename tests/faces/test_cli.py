@@ -152,6 +152,22 @@ def test_a_dead_letter_is_mended_and_replayed(alone: Terminal) -> None:
     assert alone.json("people", "show", "u9")["ids"] == ["u9"]
 
 
+def test_the_people_behind_a_number_and_their_file(alone: Terminal) -> None:
+    question = {"kind": "stickiness", "series": ["Visit"], "date_from": "2026-01-01", "date_to": "2026-01-02"}
+    (alone.folder / "stickiness.json").write_text(json.dumps(question))
+    words = ("people", "behind", "stickiness.json", "--row", '{"series": "Visit", "periods": 1}')
+    found = alone.json(*words)
+    assert (found["total"], sorted(person["distinct_id"] for person in found["people"])) == (2, ["u1", "u2"])
+    shown = alone.run(*words, "--limit", "1")
+    assert "2 people in all." in shown.stderr
+    token = shown.stderr.split("--after ")[1].strip()
+    assert alone.json(*words, "--after", token)["people"] == found["people"][1:]
+    alone.json(*words, "--output", "people.csv")
+    assert (alone.folder / "people.csv").read_text().splitlines()[0].startswith("distinct_id,first_seen,last_seen,events,ids")
+    assert [event["event"] for event in alone.json("people", "show", "u1", "--event", "Visit")["events"]] == ["Visit"]
+    assert "Where: --row" in alone.refused("people", "behind", "stickiness.json", "--row", "1")
+
+
 def test_errors_are_a_sentence_a_place_and_a_way_out(alone: Terminal) -> None:
     assert alone.refused("trend", "--series", "Visit", "--interval", "fortnight").splitlines()[1:] == [
         "Where: interval",
