@@ -1,10 +1,11 @@
-"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness questions footprint soak."""
+"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness questions clients footprint soak."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 
+from bench.clients import clients
 from bench.footprint import footprint
 from bench.ingest import batches, freshness, soak
 from bench.questions import questions
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> None:
         "questions": lambda: questions(1_000_000 if quick else 10_000_000),
         "batches": lambda: batches(10 if quick else 60),
         "freshness": lambda: freshness(10 if quick else 30),
+        "clients": lambda: clients(5 if quick else 15),
         "soak": lambda: soak(60 if quick else 1800),
     }
     chosen = [name for name in arguments if not name.startswith("-")] or list(rows)

@@ -93,7 +93,8 @@ def batches(seconds: float) -> Iterator[Row]:
 
 
 class Freshness(threading.Thread):
-    """Looks again and again at which events can be asked for, beside which were acknowledged."""
+    """Looks again and again at how old the newest event is that can be asked for. A look reads the last minutes alone (`time_received`
+    has an index), as its own time counts for the delay."""
 
     def __init__(self, server: Server, seconds: float) -> None:
         super().__init__()
@@ -105,8 +106,10 @@ class Freshness(threading.Thread):
         end = time.monotonic() + self._seconds
         while time.monotonic() < end:
             try:
-                rows = self._server.sql("SELECT toUnixTimestamp64Micro(max(time_received)) AS newest FROM events WHERE day >= today() - 1")
-                self.delays.append(time.time() - int(rows[0]["newest"]) / 1e6)
+                rows = self._server.sql(
+                    "SELECT toUnixTimestamp64Micro(max(time_received)) AS newest FROM events WHERE time_received > now() - 300"
+                )
+                self.delays.append(min(300.0, time.time() - int(rows[0]["newest"]) / 1e6))
             except (OSError, KeyError, ValueError) as error:
                 self.errors.append(str(error))
             time.sleep(0.02)

@@ -31,19 +31,27 @@ class Server:
         made = _almanac("project", "create", "bench", "--data", str(self.folder), "--json")
         keys = json.loads(made)
         self.project, self.write_key, self.api_key = keys["id"], keys["write_key"], keys["api_key"]
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Starts it and waits for its first answer."""
         options = [part for name, value in self._settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         command = [sys.executable, "-m", "almanac.cli", "serve", "--data", str(self.folder), "--port", str(self.port), *options]
         self.began = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self.wait_for_answer()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Ends it; the folder stays."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_for_answer(self, seconds: float = 60) -> float:

@@ -141,6 +141,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
             watermark=partial(_watermark, reader),
             clock=_now,
             version=VERSION,
+            changes=lambda: (loader.progress.batches, identity.switches),
         )
         letters = DeadLetters(store, partial(decode, settings), _Appender(settings))
         yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine)

@@ -98,9 +98,11 @@ class Engine:
         clock: Callable[[], datetime],
         version: str,
         consent: Callable[[str], Sql] = lambda project: _NO_CONSENT_RULE,
+        changes: Callable[[], object] | None = None,
     ) -> None:
         """`person(project, as_of)`: a UInt64 from the columns `project` and `person_hash`. `watermark(project)`: all events received
-        before it are in the store. `consent(project)`: a condition that events have to meet."""
+        before it are in the store. `consent(project)`: a condition that events have to meet. `changes`: another value whenever
+        anything in the store may have changed, where this process knows."""
         self._store = store
         self._catalog = catalog
         self._cache = cache
@@ -112,6 +114,8 @@ class Engine:
         self._clock = clock
         self._version = version
         self._consent = consent
+        self._changes = changes
+        self._data_versions: dict[str, tuple[object, str]] = {}
         self._pace: float | None = None  # rows a second, lately
         self._sizes: dict[str, tuple[int, datetime | None]] = {}
         self.turns = Turns(
@@ -269,8 +273,14 @@ class Engine:
 
     def _data_version(self, project: str) -> str:
         """Another text whenever something of the project changed in the store. Old events are dropped at the turn of a day."""
+        changes = (self._changes(), self._clock().date()) if self._changes else None
+        known = self._data_versions.get(project)
+        if known and changes and known[0] == changes:
+            return known[1]
         said = self._store.query(Sql(_DATA_VERSION, {"project": project})).rows[0]
-        return f"{said[0]}:{said[1]}:{self._clock():%Y%m%d}"
+        version = f"{said[0]}:{said[1]}:{self._clock():%Y%m%d}"
+        self._data_versions[project] = (changes, version)
+        return version
 
     def _kept(self, key: str, now: datetime) -> Answer | None:
         kept = self._cache.get(key)
@@ -368,7 +378,7 @@ class Engine:
         )
 
     def _most(self) -> Limits:
-        return Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory)
+        return Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory, priority=1)
 
     def _answer(self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, shaped: Shaped, watermark: datetime) -> Answer:
         receipt = self._receipt(asked, compiled, statement, result, watermark, shaped.notes)

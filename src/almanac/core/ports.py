@@ -115,13 +115,13 @@ class LogLag:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one statement may cost. `priority`: 0 is the load's; the higher, the sooner it gives way."""
+    """What one statement may cost. `priority`: 0 is the load's, for which questions (1) and looks at the catalog (2) pause."""
 
     seconds: float = 60.0
     memory_bytes: int = 1 << 30
     result_rows: int = 1_000_000
     threads: int = 2
-    priority: int = 1
+    priority: int = 0
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,7 @@ class Identity:
         self._read: dict[str, tuple[int, int]] = {}  # how far the edges of a project are in its graph
         self._version = 0  # of the outcomes written last
         self._stale = True
+        self.switches = 0  # how often this process undid or redid a merge
 
     def touched(self) -> None:
         """New edges may have come; the next question looks."""
@@ -177,6 +178,7 @@ class Identity:
         self._store.insert("identity_undone", ("project", "edge", "undone", "at", "who"), [row])
         self.forget(project)
         self._stale = True
+        self.switches += 1
 
     def forget(self, project: str) -> None:
         """Drops what is kept of a project in memory."""
