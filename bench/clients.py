@@ -37,6 +37,10 @@ SELECT
 FROM (SELECT now64(6, 'UTC') - toIntervalSecond(rand(3) % 7776000) AS moment FROM numbers({rows:UInt64}))
 """
 
+_HOURS = (
+    "INSERT INTO events_per_hour (project, event, hour, count) SELECT project, event, toStartOfHour(time), count() FROM events GROUP BY ALL"
+)
+
 
 class Clients:
     """So many connections, each with one question under way at any time."""
@@ -75,6 +79,7 @@ def clients(seconds: float, rows: int = 1_000_000) -> Iterator[Row]:
         server.stop()
         with open_local(load({"data": str(server.folder)})) as local:
             local.store.execute(Sql(_FILL, {"rows": rows}), settings={"max_threads": 1})
+            local.store.execute(Sql(_HOURS))
         server.start()
         for question in BOARD:
             server.ask(question)

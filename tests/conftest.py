@@ -77,7 +77,7 @@ class World:
         self.now = datetime(2026, 2, 1, tzinfo=UTC)
         self.engine = self.build(Settings())
 
-    def build(self, settings: Settings, cache: Any = None) -> Engine:
+    def build(self, settings: Settings, cache: Any = None, **given: Any) -> Engine:
         return Engine(
             self.store,
             self.projects,  # type: ignore[arg-type]
@@ -87,6 +87,7 @@ class World:
             watermark=lambda project: self.now,
             clock=lambda: self.now,
             version="test",
+            **given,
         )
 
     def project(self, *, zone: str = "UTC", week_start: str = "monday") -> str:

@@ -11,6 +11,7 @@ from almanac.core.analysis import Scope
 from almanac.core.filters import OTHER, Breakdown
 from almanac.core.metrics import Measured
 from almanac.core.sql import EMPTY, Sql, all_of, any_of, identifier, join, number, sql
+from almanac.core.time import TimeRange
 
 DIMENSIONS: Final = (identifier("breakdown"), identifier("breakdown_2"), identifier("breakdown_3"))
 
@@ -106,17 +107,25 @@ class Blocks:
     def statement(self) -> Sql:
         """The whole."""
         selects = [
-            self._select(number(place), number(side), block, self._scope.where(span))
+            self._select(number(place), side, block, span)
             for place, block in enumerate(self._plan.blocks)
             for side, span in enumerate(block.spans)
         ]
         return join("    UNION ALL", selects)
 
+    def _hours(self, parts: list[Part], side: int, span: TimeRange) -> Sql | None:
+        """Where the counts by hour have the same answer, in a hundredth of the time."""
+        counted = all(part.measured.measure == "count" for part in parts)
+        if not counted or self._names or any(start.timestamp() % 3600 for start in self._plan.sides[side].starts):
+            return None
+        return self._scope.hours([part.measured for part in parts], span)
+
     def condition(self, place: int) -> Sql:
         """Which events the part at that place is reckoned from."""
         return self._conditions[place]
 
-    def _select(self, place: Sql, side: Sql, block: Block, where: Sql) -> Sql:
+    def _select(self, place: Sql, side_at: int, block: Block, span: TimeRange) -> Sql:
+        side, where = number(side_at), self._scope.where(span)
         parts = [self._plan.parts[at] for at in block.places]
         conditions = [self._conditions[at] for at in block.places]
         # With one condition, the WHERE has sorted out all others already.
@@ -125,7 +134,11 @@ class Blocks:
         if block.way == "people":
             return self._people(place, side, parts, on, where, wanted)
         if block.way == "plain":
-            measures = [_measure(part.measured, self._scope, one) for part, one in zip(parts, on, strict=True)]
+            hours = self._hours(parts, side_at, span)
+            measures = [
+                sql("sumIf(events, $on)", on=one) if hours else _measure(part.measured, self._scope, one)
+                for part, one in zip(parts, on, strict=True)
+            ]
             return sql(
                 PLAIN,
                 block=place,
@@ -133,7 +146,7 @@ class Blocks:
                 period=self._period(),
                 dimensions=self._named_dimensions(),
                 results=_list(measures),
-                events=self._scope.events(),
+                events=hours or self._scope.events(),
                 scope=where,
                 wanted=wanted,
                 names=self._listed,
