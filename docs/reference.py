@@ -9,6 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from docs.conventions import conventions_page
+
 from almanac.core.analysis import Analysis, registry
 from almanac.core.settings import Settings
 
@@ -78,9 +80,9 @@ def _type(field: dict[str, Any]) -> str:
     return str(field.get("type", "any"))
 
 
-def pages() -> dict[str, Callable[[], str]]:
-    """File name -> what it holds."""
-    found: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+def pages() -> dict[str, Callable[[], str | None]]:
+    """File name -> what it holds; None where that cannot be known here."""
+    found: dict[str, Callable[[], str | None]] = {"settings.md": settings_page, "conventions.md": conventions_page}
     for kind, analysis in registry().items():
         found[f"questions/{kind}.md"] = lambda analysis=analysis: question_page(analysis)
     return found
@@ -90,7 +92,10 @@ def main(arguments: list[str]) -> int:
     """Writes the pages, or compares them."""
     stale = []
     for name, make in pages().items():
-        file, text = FOLDER / name, NOTICE + make()
+        file, made = FOLDER / name, make()
+        if made is None:
+            continue
+        text = NOTICE + made
         if file.is_file() and file.read_text() == text:
             continue
         if "--check" in arguments:

@@ -14,11 +14,11 @@ from scipy import special
 from almanac.predict import experiment as stats
 
 CASES = Path(__file__).parents[2] / ".." / "shared" / "cases" / "abtest_cases.jsonl"
-UNLIKE = {
+NOT_FOLLOWED = {
     "power_mean_sequential": "power is reckoned for the interval of all people of both sides, in which the peer differs",
-    "mde_mean_sequential": "the same",
+    "mde_mean_sequential": "the least effect to be found goes by the same interval of all people of both sides",
     "group_sequential_interval": "looks at any time are the confidence sequence's; alpha * t^2 is not offered",
-    "group_sequential_adjusted_alpha": "the same",
+    "group_sequential_adjusted_alpha": "looks are not planned beforehand, so that no alpha is spent on each",
 }
 SIDES = {"greater": "greater", "lesser": "less"}
 
@@ -27,8 +27,8 @@ def worked_cases() -> list[Any]:
     if not CASES.exists():
         return [pytest.param({}, marks=pytest.mark.skip(reason="the shared folder with worked cases is not beside this checkout"))]
     cases = [json.loads(line) for line in CASES.read_text().splitlines()]
-    assert {case["kind"] for case in cases if case["strength"] == "general"}.isdisjoint(UNLIKE)
-    return [pytest.param(case, id=case["id"]) for case in cases if case["kind"] not in UNLIKE]
+    assert {case["kind"] for case in cases if case["strength"] == "general"}.isdisjoint(NOT_FOLLOWED)
+    return [pytest.param(case, id=case["id"]) for case in cases if case["kind"] not in NOT_FOLLOWED]
 
 
 def sample(of: dict[str, Any]) -> stats.Sample:
