@@ -22,7 +22,7 @@ def conventions_page() -> str | None:
         "# Conventions",
         "",
         "Products of the field count some things differently, and neither is wrong. Each row is a case worked out by another product,",
-        "whose numbers are a matter of choice; where Almanac chooses otherwise, the reason stands beside it, and the question's page says so.",
+        "whose numbers are a matter of choice; where Almanac chooses otherwise, the reason stands beside it.",
         "All cases that follow from the usual meaning of a question have the same numbers here; tests compare them.",
         "",
         "| question | case | what is a matter of choice | whose | Almanac |",
@@ -40,7 +40,13 @@ def conventions_page() -> str | None:
             peer = source.get("peer", "") if isinstance(source, dict) else str(source)
             asked = case.get("analysis") or name.removesuffix("_cases")
             reason = not_followed.get(case["id"]) or not_followed.get(case.get("kind", ""))
-            cells = (asked, f"{case['id']}: {case['title']}", convention, peer, f"otherwise: {reason}" if reason else "the same")
+            cells = (
+                asked,
+                f"{case['id']}: {case['title']}",
+                convention or case["kind"].replace("_", " "),
+                peer,
+                f"otherwise: {reason}" if reason else "the same",
+            )
             lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
