@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet
 import pytest
 
 if TYPE_CHECKING:
@@ -77,3 +80,28 @@ def test_a_question_is_explained_without_being_asked(house: House, shop: Keys) -
     assert any("ReadFromMergeTree" in line for line in found["plan"])
     assert call(house, shop, "POST", "explain", {"kind": "trend"}, key=shop.read).status_code == 400
     assert call(house, shop, "POST", "explain", {"kind": "sql", "sql": "SELECT count() FROM events"}, key=shop.read).status_code == 200
+
+
+def test_an_answer_is_had_as_a_file(house: House, shop: Keys) -> None:
+    events = [("=1+1", 5), ("plain, with comma", 2.5), ("-x", None)]
+    house.send(
+        shop.project,
+        *(
+            {"event": "sold", "distinct_id": "b", "id": f"s{at}", "properties": {"what": what, "n": n}}
+            for at, (what, n) in enumerate(events)
+        ),
+    )
+    columns = "properties.what.:String AS what, properties.n.:Float64 AS n, ['a', 'b'] AS list"
+    asked = {"kind": "sql", "sql": f"SELECT {columns} FROM events WHERE event = 'sold' ORDER BY id_text"}
+    sheet = call(house, shop, "POST", "ask", asked, key=shop.read, format="csv")
+    assert sheet.headers["content-type"] == "text/csv; charset=utf-8"
+    assert sheet.text.splitlines()[0] == "what,n,list"
+    assert sheet.text.splitlines()[1].startswith("'=1+1,")
+    assert '"plain, with comma",2.5,"[""a"", ""b""]"' in sheet.text.splitlines()
+    assert "'-x,," in sheet.text
+    lines = call(house, shop, "POST", "ask", asked, key=shop.read, format="ndjson").text.splitlines()
+    assert json.loads(lines[1]) == {"what": "plain, with comma", "n": 2.5, "list": ["a", "b"]}
+    table = pyarrow.parquet.read_table(io.BytesIO(call(house, shop, "POST", "ask", asked, key=shop.read, format="parquet").content))
+    assert table.column("what").to_pylist() == [what for what, _ in events]
+    assert json.loads(table.schema.metadata[b"almanac.receipt"])["exact"] is True
+    assert call(house, shop, "POST", "ask", asked, key=shop.read, format="xml").status_code == 400

@@ -241,6 +241,10 @@ class Api:
         answer: dict[str, Any] = self.call("POST", _under(project, "ask"), dict(question), {"fresh": "true"} if fresh else None)
         return answer
 
+    def answer_file(self, project: str, question: Mapping[str, Any], format_: str, *, fresh: bool = False) -> Iterator[bytes]:
+        """The rows of the answer as csv, ndjson, parquet or (with the receipt) json."""
+        return self.stream("POST", _under(project, "ask"), dict(question), {"format": format_, "fresh": "true" if fresh else None})
+
     def explain(self, project: str, question: Mapping[str, Any]) -> dict[str, Any]:
         """What a question will cost: sql, rows, all_rows, seconds, plan, advice."""
         found: dict[str, Any] = self.call("POST", _under(project, "explain"), dict(question))

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, Code, invalid, limited
-from almanac.web import definitions, errors, forms, manage, openapi, page, people, reads, transfer
+from almanac.web import definitions, errors, forms, manage, openapi, page, people, reads, tables, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -70,7 +70,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 @router.post(
     f"{_V1}/ask",
     response_model=forms.AnswerBody,
-    responses=_ENTER | responses(429),
+    responses={200: {"content": {kind: {} for kind in tables.MEDIA_TYPES.values()}}, **_ENTER, **responses(429)},
     openapi_extra=openapi.QUESTION_BODY,
     summary="Ask a question",
     tags=["questions"],
@@ -81,16 +81,17 @@ async def ask(
     request: Request,
     question: Annotated[dict[str, Any], Depends(json_object)],
     fresh: Annotated[bool, Query(description="Past the cache.")] = False,
+    format_: Annotated[tables.Format, Query(alias="format", description="json, or the rows alone as a file.")] = "json",
 ) -> Response:
     """Answers with rows and the receipt that says how they came about."""
     questions: CapacityLimiter = request.app.state.questions
     if questions.available_tokens < 1:
         raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
     metrics: Metrics = request.app.state.metrics
-    return await to_thread.run_sync(_asked, caller, project, question, fresh, metrics, limiter=questions)
+    return await to_thread.run_sync(_asked, caller, project, question, fresh, metrics, format_, limiter=questions)
 
 
-def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics) -> Response:
+def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics, format_: tables.Format) -> Response:
     """Key, engine and JSON in one thread."""
     found = caller.enter(project, "read")
     began, outcome = time.perf_counter(), Code.UNAVAILABLE.value
@@ -102,7 +103,12 @@ def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bo
         raise
     finally:
         metrics.asked(question.get("kind"), outcome, time.perf_counter() - began)
-    return Json(answer.as_json())
+    if format_ == "json":
+        return Json(answer.as_json())
+    name = f'attachment; filename="{answer.as_json()["kind"]}.{format_}"'
+    return Response(
+        tables.as_file(answer.as_json(), format_), media_type=tables.MEDIA_TYPES[format_], headers={"content-disposition": name}
+    )
 
 
 @router.post(
