@@ -145,16 +145,33 @@ class Asked:
         return [None if value is None else float(value) for value in values], sum(missing)
 
     def part(self, side: int, part: Mapping[str, Any], group: tuple[str, ...], *, run_up: bool) -> list[Any]:
-        end = midnight(self.cuts[side], self.zone)
-        mine = [event for event in self.events if event["time"] < end and belongs(event, part) and self.group(event) == group]
+        places = range(len(self.further(side)))
+        return [measure(self.happened(side, part, group, place, run_up=run_up), part) for place in places]
+
+    def happened(self, side: int, part: Mapping[str, Any], group: tuple[str, ...], place: int, *, run_up: bool) -> list[Mapping[str, Any]]:
+        """The events of a part in that period (of `further`)."""
         spans = self.further(side)
-        values = []
-        for start, after in spans:
-            since = spans[0][0] if run_up else start
-            if self.over(part):
-                since = (self.cuts[side] if self.total else after) - timedelta(days=self.over(part))
-            values.append(measure([e for e in mine if midnight(since, self.zone) <= e["time"] < midnight(after, self.zone)], part))
-        return values
+        start, after = spans[place]
+        if run_up:
+            start = spans[0][0]
+        if self.over(part):
+            start = (self.cuts[side] if self.total else after) - timedelta(days=self.over(part))
+        first, end = midnight(start, self.zone), min(midnight(after, self.zone), midnight(self.cuts[side], self.zone))
+        return [e for e in self.events if first <= e["time"] < end and belongs(e, part) and self.group(e) == group]
+
+    def people(self, row: Mapping[str, Any]) -> list[str]:
+        """Whose events the value of a row is made of."""
+        line = next(line for line in self.shown if line["name"] == row["series"])
+        group = tuple(row[name] for name in ("breakdown", "breakdown_2", "breakdown_3")[: len(self.fields)])
+        place = next(at for at, span in enumerate(self.sides[0]) if self.total or span[0].isoformat() == row["period"])
+        found: set[str] = set()
+        for part in self.parts_of(line):
+            numbers = part["measure"] in ("sum", "average", "min", "max", "median", "quantile") and part.get("property")
+            for at in range(place, place + self.average):
+                for event in self.happened(0, part, group, at, run_up=bool(self.question.get("cumulative")) and not self.total):
+                    if event["person"] and (not numbers or numeric(event["properties"].get(part["property"])) is not None):
+                        found.add(event["person"])
+        return sorted(found)
 
 
 def mean(values: Sequence[Any]) -> Any:
