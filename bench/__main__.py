@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness questions clients footprint soak."""
+"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness live questions clients footprint soak."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from bench.clients import clients
 from bench.footprint import footprint
 from bench.ingest import batches, freshness, soak
+from bench.live import live
 from bench.questions import questions
 from bench.report import Row, show, write
 
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> None:
         "batches": lambda: batches(10 if quick else 60),
         "freshness": lambda: freshness(10 if quick else 30),
         "clients": lambda: clients(5 if quick else 15),
+        "live": lambda: live(6 if quick else 15),
         "soak": lambda: soak(60 if quick else 1800),
     }
     chosen = [name for name in arguments if not name.startswith("-")] or list(rows)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.adapters.log_file import FileLogReader, FileLogWriter
+from almanac.changes import Changes
 from almanac.core.errors import AlmanacError, Code, invalid, unavailable
 from almanac.core.event import Event
 from almanac.core.ports import Catalog
@@ -100,6 +102,7 @@ class Local:
     dead_letters: DeadLetters
     removal: Removal
     engine: Engine
+    changes: Changes
 
     def log_writer(self, name: str) -> FileLogWriter:
         """See `log_writer`."""
@@ -129,8 +132,16 @@ def open_local(settings: Settings) -> Iterator[Local]:
         reader = FileLogReader(settings.log_folder)
         identity = Identity(store)
         removal = Removal(store, catalog, schema.TENANT_TABLES, forget=identity.forget)
+        changes = Changes()
         loader = Loader(
-            reader, store, settings, places=places, after=identity.touched, retention=lambda: _retention(catalog), removal=removal
+            reader,
+            store,
+            settings,
+            places=places,
+            after=identity.touched,
+            changed=changes.tell,
+            retention=lambda: _retention(catalog),
+            removal=removal,
         )
         engine = Engine(
             store,
@@ -144,7 +155,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
             changes=lambda: (loader.progress.batches, identity.switches),
         )
         letters = DeadLetters(store, partial(decode, settings), _Appender(settings))
-        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine)
+        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine, changes)
 
 
 def rooms_of(local: Local) -> Rooms:
@@ -167,6 +178,7 @@ def rooms_of(local: Local) -> Rooms:
         settings=local.settings,
         version=VERSION,
         started_at=_now(),
+        changes=local.changes,
     )
 
 
@@ -324,7 +336,7 @@ def _told(settings: Settings) -> list[dict[str, Any]]:
 
 async def run_engine(settings: Settings, socket: Path) -> None:
     """The engine process: load, questions, faces."""
-    from almanac.web.forward import reason_file
+    from almanac.web.forward import live_socket, reason_file
     from almanac.web.rest import create_app
 
     with contextlib.ExitStack() as stack:
@@ -334,7 +346,9 @@ async def run_engine(settings: Settings, socket: Path) -> None:
         rooms = rooms_of(local)
         socket.unlink(missing_ok=True)
         reason_file(socket).unlink(missing_ok=True)
-        async with _listening(create_app(rooms), uds=socket):
+        app = create_app(rooms)
+        live_socket(socket).unlink(missing_ok=True)
+        async with _listening(app, uds=socket), app.state.live.listen(live_socket(socket)):
             _announce(settings, admin_key)
             await _until_stopped()
         settings.serve_file.unlink(missing_ok=True)
@@ -461,6 +475,8 @@ def main(arguments: Sequence[str]) -> None:
 
     settings, socket = _process_settings()
     _log_plainly(settings)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a live connection takes two; the usual bound is 1024
     if arguments[0] == "engine":
         try:
             uvloop.run(run_engine(settings, socket))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ class _Asked:
     as_of: datetime | None
     meant: dict[str, Any]  # the whole question, nothing left to habits or names
     names: Names
+    aside: bool = False  # nobody waits for the answer
 
     @property
     def definition(self) -> str:
@@ -118,6 +120,8 @@ class Engine:
         self._data_versions: dict[str, tuple[object, str]] = {}
         self._pace: float | None = None  # rows a second, lately
         self._sizes: dict[str, tuple[int, datetime | None]] = {}
+        self._awaited = 0
+        self._counting = threading.Lock()
         self.turns = Turns(
             settings.question_slots,
             per_project=settings.project_slots or settings.question_slots,
@@ -133,12 +137,34 @@ class Engine:
         """Worked examples of a kind. Raises `not_found`."""
         return analysis_of(kind).examples
 
-    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> Answer:
-        """Answers `question` from the events of `project` (id or name). `fresh`: not from the cache.
+    @property
+    def awaited(self) -> int:
+        """How many questions somebody waits for at this moment."""
+        return self._awaited
+
+    def same(self, project: str, question: Mapping[str, Any]) -> str:
+        """A text that is equal for questions to `project` that mean the same by the same names. Raises `invalid` and `not_found`."""
+        asked = self._understand(self._catalog.project(project), question)
+        return json.dumps([asked.project.id, asked.definition, sorted(asked.names.used)])
+
+    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False) -> Answer:
+        """Answers `question` from the events of `project` (id or name). `fresh`: not from the cache. `aside`: nobody waits for it, so that
+        the engine lets other questions go first.
 
         Raises `invalid` (naming the field), `not_found`, `limited` (no turn within the queue's time, or too costly) and `unavailable`.
         """
-        asked = self._understand(self._catalog.project(project), question)
+        if aside:
+            return self._found(project, question, fresh, aside)
+        with self._counting:
+            self._awaited += 1
+        try:
+            return self._found(project, question, fresh, aside)
+        finally:
+            with self._counting:
+                self._awaited -= 1
+
+    def _found(self, project: str, question: Mapping[str, Any], fresh: bool, aside: bool) -> Answer:
+        asked = replace(self._understand(self._catalog.project(project), question), aside=aside)
         if fresh:
             return self._answered(asked)
         key = self._cache_key(asked)
@@ -345,7 +371,10 @@ class Engine:
             )
 
     def _run(self, asked: _Asked, compiled: Compiled, statement: Sql) -> Result:
-        return self._guarded(statement, self._limits(compiled), walled=asked.project.id if compiled.walled else "")
+        limits = self._limits(compiled)
+        if asked.aside:
+            limits = replace(limits, priority=limits.priority + 1)
+        return self._guarded(statement, limits, walled=asked.project.id if compiled.walled else "")
 
     def _guarded(self, statement: Sql, limits: Limits, *, walled: str) -> Result:
         with self._told(statement, walled=bool(walled)):

@@ -69,7 +69,7 @@ class Running:
 
     async def _run(self, settings: dict[str, Any]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.server = HttpServer(echo, **settings)
+        self.server = HttpServer(settings.pop("app", echo), **settings)
         self._stop = asyncio.Event()
         await self.server.start("127.0.0.1", self.port)
         self._ready.set()
@@ -283,12 +283,34 @@ def test_text_that_nobody_escaped_is_taken(running: Callable[..., Running], sent
         b"GET /x HTTP/1.1\r\nbad name: x\r\n\r\n",
         b"POST /x HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
         b"POST /x HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        # Ways to let a proxy and us see different requests (HTTP request smuggling): whatever is not one plain framing is refused.
+        b"POST /x HTTP/1.1\r\ncontent-length: 3, 3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length: +3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length: 0x3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length : 3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ncontent-length:\r\n 3\r\n\r\nabc",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff1\r\nabc\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\ncontent-length: 3\n\nabc",
+        b"GET /x HTTP/1.1\r\na: b\nc: d\r\n\r\n",
+        b"GET /x HTTP/1.1\r\na: b\x00c\r\n\r\n",
+        b"GET /x HTTP/1.1\r\n\x0bcontent-length: 5\r\n\r\n",
+        b"GET /x HTTP/1.2\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_refused_with_a_sentence(running: Callable[..., Running], sent: bytes) -> None:
     server = running()
-    got = server.say(sent)
+    got = server.say(sent + b"GET /smuggled HTTP/1.1\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 400 Bad Request\r\n"), got
+    assert len(_told(got)) == 1
     assert _told(got)[0]["error"]["code"] == "invalid"
     assert len(_told(server.say(b"GET /x HTTP/1.1\r\n\r\n"))) == 1
 

@@ -1,8 +1,8 @@
 """The collectors' HTTP/1.1 server: an ASGI app on uvloop and httptools, in one thread.
 
 A request of one event is little work, so what a server adds to it counts: one that reads sockets in another thread pays for two
-hand-overs of the interpreter at each request (figures in docs/decisions). HTTP/2 and WebSockets are left to a proxy and to the engine.
-Requests of a connection are served one after another, in order.
+hand-overs of the interpreter at each request (figures in docs/decisions). HTTP/2 is left to a proxy. Requests of a connection are served
+one after another, in order. A WebSocket is not understood here: the app gets the means to tie its connection to another one (`TUNNEL`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ HEAD_LIMIT: Final = 1 << 20  # bytes; a whole payload may stand in the query of 
 BODY_BUFFER: Final = 256 << 10  # bytes of a body that wait for the app before the sender has to
 MOST_WAITING: Final = 256  # requests that a sender may send ahead of their answers
 MOST_CONNECTIONS: Final = 8192
+MOST_HEADERS: Final = 500  # of one request
+
+TUNNEL: Final = "almanac.tunnel"  # the extension of the ASGI scope that holds a `Tunnel`, where the sender asks for a WebSocket
+HELD_LIMIT: Final = 64 << 10  # bytes that a sender may send ahead of a tunnel
 
 HEAD_SECONDS: Final = 30.0  # for a request's head
 IDLE_SECONDS: Final = 75.0  # between requests: longer than the 60 s after which common proxies let go of a connection
@@ -50,7 +54,10 @@ class HttpServer:
         self.app = app
         self.closing = False
         self.connections: set[_Connection] = set()
-        self.most_connections = min(MOST_CONNECTIONS, max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 256))
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most_connections = min(MOST_CONNECTIONS, max(64, files - 256))
+        self.most_tunnels = self.most_connections // 4  # each takes two files, and must leave room for senders of events
+        self.tunnels = 0
         self._head_seconds = head_seconds
         self._idle_seconds = idle_seconds
         self._listener: asyncio.Server | None = None
@@ -94,6 +101,21 @@ class HttpServer:
         self._timer = loop.call_later(min(_SWEEP_SECONDS, self._head_seconds, self._idle_seconds), self._sweep, loop)
 
 
+class Tunnel:
+    """The way out of HTTP for a connection whose sender asked for a WebSocket."""
+
+    def __init__(self, connection: _Connection, request: _Request) -> None:
+        self._connection = connection
+        self._request = request
+        self.ended: asyncio.Future[None] = connection.loop.create_future()
+
+    def open(self, head: bytes, other: asyncio.Transport) -> asyncio.Transport | None:
+        """Sends `head`, the answer, and hands on to `other` all that the sender sends from then on. Returns the sender's transport: what
+        comes from the other side is to be written to it, and it is to be paused while `other` takes nothing. None when the sender is gone.
+        The one that calls it waits for `ended`."""
+        return self._connection.splice(self._request, head, other)
+
+
 class _Connection(asyncio.Protocol):
     """One connection: `reading` is the request whose body comes in, `active` the one that the app has, `waiting` those after it."""
 
@@ -110,6 +132,7 @@ class _Connection(asyncio.Protocol):
         self.peer: tuple[str, int] | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._codings: list[bytes] = []
         self._expects = False
         self._head_size = 0  # bytes of the head, or of anything but the body itself, since the last piece of a body
         self._first_line = True
@@ -118,6 +141,9 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         self._ending = False  # nothing more is read
         self._resuming = False
+        self._tunnel: Tunnel | None = None  # offered, or open when there is `_other`
+        self._held = bytearray()  # what came after the request that asked for it
+        self._other: asyncio.Transport | None = None
 
     # ------------------------------------------------------------ the transport's side
 
@@ -136,11 +162,19 @@ class _Connection(asyncio.Protocol):
             if request is not None:
                 request.lose()
         self.waiting.clear()
+        if self._tunnel is not None:
+            self.server.tunnels -= 1
+            if not self._tunnel.ended.done():
+                self._tunnel.ended.set_result(None)
+            if self._other is not None:
+                self._other.close()
         self.resume_writing()
 
     def eof_received(self) -> bool:
-        """A sender may stop sending and wait for its answer."""
+        """A sender may stop sending and wait for its answer; but not in a tunnel, where it has nothing to wait for."""
         self._ending = True
+        if self._other is not None:
+            return False
         if self.reading is not None:
             self.reading.lose()
         return self.active is not None
@@ -149,6 +183,9 @@ class _Connection(asyncio.Protocol):
         if self._ending:
             return
         self._moved = self.loop.time()
+        if self._tunnel is not None:
+            self._hand_on(data)
+            return
         if self.reading is None:
             if not self._head_size:
                 self._since = self._moved
@@ -165,11 +202,15 @@ class _Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.writable = asyncio.Event()
         self._moved = self.loop.time()
+        if self._other is not None and not self._other.is_closing():
+            self._other.pause_reading()
 
     def resume_writing(self) -> None:
         if self.writable is not None:
             self.writable.set()
             self.writable = None
+            if self._other is not None and not self._other.is_closing():
+                self._other.resume_reading()
 
     # ------------------------------------------------------------ the parser's side
 
@@ -177,8 +218,15 @@ class _Connection(asyncio.Protocol):
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            if self._tunnel is not None and self.reading is not None:
+                self._hold(self.reading, rest)
+            else:
+                self._stay(rest)
         except HttpParserError as error:
+            if isinstance(error.__context__, _TooManyHeadersError):
+                self._refuse(invalid(f"The request has more than {MOST_HEADERS} headers.", status=431, way_out="Send fewer."))
+                return
             self._refuse(invalid(f"This is not a request of HTTP/1.1: {error}.", way_out="Mend the request."))
 
     def _stay(self, rest: bytes) -> None:
@@ -196,7 +244,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if not self._resuming:
-            self._url, self._headers, self._expects = b"", [], False
+            self._url, self._headers, self._codings, self._expects = b"", [], [], False
 
     def on_url(self, url: bytes) -> None:
         if not self._resuming:
@@ -205,20 +253,30 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.reading is None:  # else it is a trailer
             name = name.lower()
+            if len(self._headers) >= MOST_HEADERS:
+                raise _TooManyHeadersError
             self._headers.append((name, value))
             if name == b"expect":
                 self._expects = value.lower() == b"100-continue"
+            elif name == b"transfer-encoding":
+                self._codings.append(value.strip().lower())
 
     def on_headers_complete(self) -> None:
         self._head_size = 0
         if self._resuming:
             self._resuming = False
             return
+        if self._ending:  # what was sent ahead of a request that ended it
+            return
         parser = self.parser
         method, version = parser.get_method().decode(), parser.get_http_version()
+        # Other codings, and chunks in HTTP/1.0, pass the parser: a proxy before us might see another end of the body than we do.
+        if self._codings and (self._codings != [b"chunked"] or version != "1.1"):
+            self._refuse(invalid("The body can come with a content-length, or chunked in HTTP/1.1.", way_out="Mend the request."))
+            return
         path, query = _target(self._url)
         text = path.decode("ascii")
-        scope = {
+        scope: Message = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": version,
@@ -232,6 +290,14 @@ class _Connection(asyncio.Protocol):
         }
         keep = version == "1.1" and parser.should_keep_alive() and method != "CONNECT"
         request = self.reading = _Request(self, scope, method, keep, self._expects)
+        if self.active is None and parser.should_upgrade() and _asks_for_websocket(method, self._headers):
+            if self.server.tunnels >= self.server.most_tunnels:
+                self.reading = None
+                self._refuse(unavailable("There are too many live connections.", way_out="Come again in a moment.", retry_after=5))
+                return
+            self.server.tunnels += 1
+            self._tunnel = Tunnel(self, request)
+            scope["extensions"] = {TUNNEL: self._tunnel}
         if self.active is None:
             self._begin(request)
         elif len(self.waiting) < MOST_WAITING:
@@ -257,6 +323,38 @@ class _Connection(asyncio.Protocol):
             request.wake()
             self.reading = None
             self._head_size = 0
+
+    # ----------------------------------------------------------------- a tunnel
+
+    def _hold(self, request: _Request, rest: bytes) -> None:
+        """The request is complete; what follows is no HTTP. When no tunnel comes of it, the answer ends the connection, as nobody can tell
+        what these bytes were meant to be."""
+        request.complete, request.stays = True, False
+        request.wake()
+        self.reading = None
+        self._head_size = 0
+        self._hand_on(rest)
+
+    def _hand_on(self, data: bytes) -> None:
+        if self._other is not None:
+            self._other.write(data)
+            return
+        self._held += data
+        if len(self._held) > HELD_LIMIT:
+            self.transport.abort()
+
+    def splice(self, request: _Request, head: bytes, other: asyncio.Transport) -> asyncio.Transport | None:
+        """See `Tunnel.open`."""
+        if self.transport.is_closing() or self._ending:
+            return None
+        request.ended = True
+        self._other = other
+        self.transport.write(head)
+        other.write(bytes(self._held))
+        self._held.clear()
+        if self.writable is not None:
+            other.pause_reading()
+        return self.transport
 
     # ------------------------------------------------------------ the requests' side
 
@@ -285,8 +383,8 @@ class _Connection(asyncio.Protocol):
             (self.transport.pause_reading if wait else self.transport.resume_reading)()
 
     def close_if_idle(self) -> None:
-        """Closes it between requests."""
-        if self.active is None:
+        """Closes it between requests. A tunnel never is."""
+        if self.active is None or self._other is not None:
             self._ending = True
             self.transport.close()
 
@@ -309,9 +407,10 @@ class _Connection(asyncio.Protocol):
         if self._ending:
             return
         self._ending = True
-        if self.reading is not None:
-            self.reading.lose()
-        if self.active is None:
+        broken = self.reading
+        if broken is not None:
+            broken.lose()
+        if self.active is None or (self.active is broken and broken.drop()):
             body = json.dumps(error.as_json()).encode()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
             self.transport.write(_STATUS[error.status] + head + self.server.date() + b"\r\n" + body)
@@ -382,6 +481,11 @@ class _Request:
         self.gone, self.stays = True, False
         self.wake()
 
+    def drop(self) -> bool:
+        """Takes the answer out of the app's hands; False when it has begun."""
+        self.ended = self.ended or not self._begun
+        return not self._begun
+
     async def receive(self) -> Message:
         """ASGI."""
         connection = self._connection
@@ -451,6 +555,17 @@ class _Request:
         if not self.stays:
             lines.append(b"connection: close\r\n")
         return b"".join([_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, *lines, connection.server.date(), b"\r\n"])
+
+
+class _TooManyHeadersError(Exception):
+    """Within the parser's callbacks, for `_feed`."""
+
+
+def _asks_for_websocket(method: str, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether what follows the head is no HTTP any more if we agree: a GET without a body."""
+    names = {name for name, _ in headers}
+    offers = [value.strip().lower() for name, value in headers if name == b"upgrade"]
+    return method == "GET" and offers == [b"websocket"] and not names & {b"content-length", b"transfer-encoding"}
 
 
 def _with_ascii_line(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import sys
@@ -14,13 +15,14 @@ import typer
 from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
 from almanac.core.errors import invalid
 from almanac.web.flags import meant, of_question, shaped
-from almanac.web.terminal import print_answer, print_json, say
+from almanac.web.terminal import print_answer, print_event, print_json, print_update, say
 
 
 def add_free(app: Commands) -> None:
     """The commands that take any question."""
     app.command("ask")(ask)
     app.command("sql")(ask_sql)
+    app.command("watch")(watch)
     app.command("compare")(compare)
     app.command("explain")(explain)
 
@@ -63,6 +65,29 @@ def asked(file: str, saved: str) -> dict[str, Any]:
     if bool(file) == bool(saved):
         raise invalid("Give either a file or the name of a saved question.", place="FILE", way_out="Or --saved NAME.")
     return {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
+
+
+def watch(
+    file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.", show_default=False)] = "",
+    saved: Annotated[str, typer.Option(help="Instead: the name of a saved question.", show_default=False)] = "",
+    events: Annotated[bool, typer.Option("--events", help="Instead: the events as they come in.")] = False,
+    project: Of = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a question or the latest events, until Ctrl-C: each line is something that changed."""
+    from almanac.web import live_client
+
+    if [bool(file), bool(saved), events].count(True) != 1:
+        raise invalid("Give a file, the name of a saved question, or --events.", place="FILE", way_out="almanac watch question.json")
+    with entered(project, data) as (api, chosen), contextlib.suppress(KeyboardInterrupt):
+        if events:
+            for event in live_client.latest_events(*api.server(), chosen):
+                print_event(event, as_json)
+            return
+        question = {"saved": saved} if saved else _object(file, "question", 'Such as {"kind": "trend", "series": ["signup"]}.')
+        for number, update in enumerate(live_client.updates(*api.server(), chosen, question)):
+            print_update(update.answer, update.changed, update.removed, as_json, first=not number)
 
 
 def compare(

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -81,17 +81,19 @@ class Loader:
         places: Places | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         after: Callable[[], None] = lambda: None,
+        changed: Callable[[Collection[str]], None] = lambda projects: None,
         retention: Callable[[], Mapping[str, int]] = dict,
         removal: Removal | None = None,
     ) -> None:
-        """`after` is called after each batch; `retention` gives the days that projects keep their events, where they don't keep all;
-        `removal` knows the projects that are gone."""
+        """`after` is called after each batch, and then `changed` with the projects that it had events of; `retention` gives the days that
+        projects keep their events, where they don't keep all; `removal` knows the projects that are gone."""
         self._reader = reader
         self._store = store
         self._settings = settings
         self._places = places
         self._clock = clock
         self._after = after
+        self._changed = changed
         self._retention = retention
         self._removal = removal
         self._plan_file = settings.data / "load" / "plan.json"
@@ -194,6 +196,7 @@ class Loader:
         state.seconds += state.last_seconds
         self._recovered()
         self._after()
+        self._changed({tally.project for segment in segments for tally in segment.tallies})
         self._catalog_properties()
         return True
 

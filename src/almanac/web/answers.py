@@ -155,6 +155,14 @@ class Client:
         """Who is behind a row of the answer to a question, a page of them; `after`: `next` of the page before. Raises `AlmanacError`."""
         return People(**self.api.people(self.project, _written(question), row, limit=limit, after=after))
 
+    def live(self, question: Question | Mapping[str, Any]) -> Iterator[Answer]:
+        """The answer to a question now, and again whenever it changed, within a second of the events that changed it; for ever. Connections
+        that break are made again. Needs a server. Raises `AlmanacError`."""
+        from almanac.web.live_client import updates
+
+        for update in updates(*self.api.server(), self.project, _written(question)):
+            yield Answer(**update.answer, client=self)
+
     def sql(self, text: str, **values: Any) -> Answer:
         """Asks in SQL; `values` are bound to {name:Type}."""
         question: dict[str, Any] = {"kind": "sql", "sql": text}

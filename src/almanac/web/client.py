@@ -18,7 +18,7 @@ from datetime import date, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from almanac.core.errors import AlmanacError, Code, invalid, unavailable
+from almanac.core.errors import AlmanacError, Code, conflict, invalid, unavailable
 from almanac.core.ports import Key
 from almanac.core.settings import Settings
 from almanac.web.auth import Visitor, visitor_of
@@ -28,7 +28,7 @@ from almanac.web.rooms import Rooms
 
 _ASKING: Final = 300.0  # seconds until a silent server counts as gone
 _CHUNK: Final = 1 << 18
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 Query = Mapping[str, Any]
 
@@ -48,17 +48,17 @@ class HttpTransport:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise invalid(f"{url!r} is not the address of a server.", place="url", way_out="Write it like http://127.0.0.1:8000.")
-        self._url = url.rstrip("/")
-        self._key = key
+        self.url = url.rstrip("/")
+        self.key = key
         # A proxy is never on the way to this host itself.
-        proxies = [urllib.request.ProxyHandler({})] if parts.hostname in _LOOPBACK else []
+        proxies = [urllib.request.ProxyHandler({})] if parts.hostname in LOOPBACK else []
         self._opener = urllib.request.build_opener(*proxies)
 
     def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
         """See `Transport.send`."""
-        request = urllib.request.Request(self._url + path, data=body, method=method)
-        if self._key:
-            request.add_header("Authorization", f"Bearer {self._key}")
+        request = urllib.request.Request(self.url + path, data=body, method=method)
+        if self.key:
+            request.add_header("Authorization", f"Bearer {self.key}")
         if body is not None:
             request.add_header("Content-Type", "application/json")
         try:
@@ -71,7 +71,7 @@ class HttpTransport:
         except (http.client.HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise unavailable(
-                f"The server at {self._url} does not answer: {reason}.", way_out="Check the address, and `almanac doctor`."
+                f"The server at {self.url} does not answer: {reason}.", way_out="Check the address, and `almanac doctor`."
             ) from None
 
 
@@ -191,6 +191,14 @@ class Api:
         given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         text = f"{path}?{urlencode(given)}" if given else path
         return self._transport.send(method, text, None if body is None else json.dumps(body).encode())
+
+    def server(self) -> tuple[str, str]:
+        """The server's address, and the key shown to it. Raises `conflict` when the data folder is open in this process."""
+        if not isinstance(self._transport, HttpTransport):
+            raise conflict(
+                "No server runs on this data folder, so nothing new comes in.", way_out="Start `almanac serve`, and ask that server."
+            )
+        return self._transport.url, self._transport.key
 
     def only_project(self) -> str:
         """The id of the project that the key enters, when it is just one. Raises `invalid`, which lists them, or `not_found`."""

@@ -9,9 +9,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from almanac.adapters.http_server import TUNNEL, Tunnel
 from almanac.core.errors import AlmanacError, invalid, unavailable
+from almanac.core.settings import MIB
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,28 +24,80 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _CHUNK: Final = 1 << 16
 
+BODY_LIMIT: Final = 4 * MIB  # bytes; as much as the other process takes
+MOST_BYTES: Final = 64 * MIB  # of all bodies that wait here: whoever sends them has shown no key yet
+BODY_SECONDS: Final = 60.0  # for a whole body
+_SWITCH_SECONDS: Final = 10.0  # for the answer to an upgrade
+_HEAD_LIMIT: Final = 64 << 10  # bytes of that answer
+
 
 def reason_file(socket: Path) -> Path:
     """Where the process behind the socket says why it does not listen yet."""
     return socket.with_suffix(".reason")
 
 
-class Forward:
-    """An ASGI app in front of a server on a Unix socket. HTTP/1.1, one connection a request; bodies are streamed back."""
+def live_socket(socket: Path) -> Path:
+    """Where that process takes WebSockets."""
+    return socket.with_suffix(".live")
 
-    def __init__(self, socket: Path, *, body_limit: int = 64 << 20) -> None:
+
+class Forward:
+    """An ASGI app in front of a server on a Unix socket. HTTP/1.1, one connection a request; bodies are streamed back. A WebSocket is tied
+    to one at the socket beside it, byte for byte."""
+
+    def __init__(self, socket: Path, *, body_limit: int = BODY_LIMIT, body_seconds: float = BODY_SECONDS) -> None:
         self._socket = socket
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
+        self.held = 0  # bytes of bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             return
-        body = await self._body(receive)
-        if body is None:
-            limit = f"{self._body_limit >> 20} MiB"
-            await _refuse(send, invalid(f"The request is larger than {limit}.", status=413, way_out="Send less at once."))
+        tunnel: Tunnel | None = scope.get("extensions", {}).get(TUNNEL)
+        if tunnel is not None and await self._tied(scope, tunnel):
             return
+        held = _Held(self)
+        try:
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    body = await self._body(receive, held)
+            except TimeoutError:
+                await _refuse(send, invalid("The request did not arrive completely in time.", status=408, way_out="Send it again."))
+                return
+            except AlmanacError as error:
+                await _refuse(send, error)
+                return
+            if body is not None:
+                await self._hand_over(scope, body, send)
+        finally:
+            held.release()
+
+    async def _tied(self, scope: Scope, tunnel: Tunnel) -> bool:
+        """Lives as long as the WebSocket does. False when the other process makes none of it: then it is a request like others, and its
+        answer says why."""
+        other = _OtherSide(asyncio.get_running_loop())
+        try:
+            transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: other, str(live_socket(self._socket)))
+        except OSError:
+            return False
+        try:
+            transport.write(_head(scope, [b"connection: Upgrade", b"upgrade: websocket"]))
+            head = await asyncio.wait_for(other.head, _SWITCH_SECONDS)
+            if not head.startswith(b"HTTP/1.1 101 "):
+                return False
+            sender = tunnel.open(head, transport)
+            if sender is not None:
+                other.join(sender)
+                await tunnel.ended
+        except (TimeoutError, ConnectionError):
+            return False
+        finally:
+            transport.close()
+        return True
+
+    async def _hand_over(self, scope: Scope, body: bytes, send: Send) -> None:
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
         except OSError:
@@ -51,7 +105,7 @@ class Forward:
             return
         begun = False
         try:
-            writer.write(_head(scope, len(body)) + body)
+            writer.write(_head(scope, [b"connection: close", b"content-length: %d" % len(body)]) + body)
             await writer.drain()
             status, headers = await _status(reader)
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -73,20 +127,97 @@ class Forward:
         except OSError:
             return unavailable("The part that answers questions is starting; events are taken meanwhile.")
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    async def _body(self, receive: Receive, held: _Held) -> bytes | None:
+        """None when the sender is gone. Too much is read to its end, within reason, so that the sender gets to read why."""
         pieces: list[bytes] = []
         size = 0
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
             piece = message.get("body", b"")
             size += len(piece)
             if size <= self._body_limit:
+                held.take(len(piece))
                 pieces.append(piece)
-            if not message.get("more_body", False):
-                return b"".join(pieces) if size <= self._body_limit else None
+            more = message.get("more_body", False)
+            if size > self._body_limit and (not more or size > 8 * self._body_limit):
+                limit = f"{self._body_limit >> 20} MiB"
+                raise invalid(f"The request is larger than {limit}.", status=413, way_out="Send less at once.")
+            if not more:
+                return b"".join(pieces)
 
 
-def _head(scope: Scope, length: int) -> bytes:
+class _Held:
+    """The bytes that one request holds of all that may wait."""
+
+    def __init__(self, forward: Forward) -> None:
+        self._forward = forward
+        self._bytes = 0
+
+    def take(self, count: int) -> None:
+        """Raises `unavailable`."""
+        if self._forward.held + count > MOST_BYTES:
+            raise unavailable("Too many bytes are under way.", way_out="Send again in a moment.")
+        self._forward.held += count
+        self._bytes += count
+
+    def release(self) -> None:
+        """Gives all of them back."""
+        self._forward.held -= self._bytes
+        self._bytes = 0
+
+
+class _OtherSide(asyncio.Protocol):
+    """The connection to the other process that a WebSocket is tied to."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.head: asyncio.Future[bytes] = loop.create_future()  # of its answer
+        self._came = b""
+        self._sender: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.head.done():
+            self.head.set_exception(ConnectionResetError("the other side went away"))
+            self.head.exception()  # it may be that nobody waits any more
+        if self._sender is not None:
+            self._sender.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._sender is not None:
+            self._sender.write(data)
+            return
+        self._came += data
+        end = self._came.find(b"\r\n\r\n") + 4
+        if end > 3 and not self.head.done():
+            self.head.set_result(self._came[:end])
+            self._came = self._came[end:]
+            self.transport.pause_reading()
+        elif len(self._came) > _HEAD_LIMIT:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        if self._sender is not None and not self._sender.is_closing():
+            self._sender.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._sender is not None and not self._sender.is_closing():
+            self._sender.resume_reading()
+
+    def join(self, sender: asyncio.Transport) -> None:
+        """From now on what comes goes to it."""
+        self._sender = sender
+        if self._came:
+            sender.write(self._came)
+        self.transport.resume_reading()
+
+
+def _head(scope: Scope, more: list[bytes]) -> bytes:
     path = scope.get("raw_path") or scope["path"].encode()
     query = scope["query_string"]
     lines = [scope["method"].encode() + b" " + path.split(b"?")[0] + (b"?" + query if query else b"") + b" HTTP/1.1"]
@@ -96,7 +227,7 @@ def _head(scope: Scope, length: int) -> bytes:
             lines.append(bytes(name) + b": " + bytes(value))
     if client:
         lines.append(b"x-forwarded-for: " + str(client[0]).encode())
-    lines += [b"connection: close", b"content-length: %d" % length]
+    lines += more
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

@@ -175,6 +175,7 @@ def undo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """No event moves: from now on questions read two persons."""
     found = caller.enter(project, "admin")
     caller.rooms.identity.undo(found.id, edge)
+    caller.rooms.changes.tell([found.id])
     return Json({"edge": edge, "undone": True})
 
 
@@ -183,4 +184,5 @@ def redo(project: ProjectName, edge: EdgeName, caller: Caller) -> Response:
     """The reverse of undo."""
     found = caller.enter(project, "admin")
     caller.rooms.identity.redo(found.id, edge)
+    caller.rooms.changes.tell([found.id])
     return Json({"edge": edge, "undone": False})

@@ -31,10 +31,20 @@ _DOCUMENTS: Final = frozenset({"properties", "context", "flags", "rest"})
 
 
 def latest_events(
-    store: EventStore, project: str, *, now: datetime, limit: int, event: str = "", distinct_ids: Sequence[str] = ()
+    store: EventStore,
+    project: str,
+    *,
+    now: datetime,
+    limit: int,
+    event: str = "",
+    distinct_ids: Sequence[str] = (),
+    since: datetime | None = None,
 ) -> list[dict[str, Any]]:
-    """Up to `limit` whole envelopes, latest `time_received` first; of one event name and of these ids only, where given."""
+    """Up to `limit` whole envelopes, latest `time_received` first; of one event name, of these ids, and received since then only, where
+    given."""
     found: list[dict[str, Any]] = []
+    if since is not None:
+        return [envelope(row) for row in store.query(_latest(project, since, limit, event, distinct_ids), limits=LIMITS).dicts()]
     for back in _LOOK_BACK:
         found = store.query(_latest(project, now - back if back else None, limit, event, distinct_ids), limits=LIMITS).dicts()
         if len(found) >= limit:

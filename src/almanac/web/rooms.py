@@ -6,10 +6,11 @@ The promises here are the smallest ones that faces need, so that a face is teste
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from almanac.changes import Changes
 from almanac.core.ports import Catalog, EventStore, LogLag, LostSegment
 from almanac.core.settings import Settings
 from almanac.definitions import Definitions
@@ -26,8 +27,17 @@ class AnswerRoom(Protocol):
 class EngineRoom(Protocol):
     """Answers questions."""
 
-    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False) -> AnswerRoom:
-        """The answer, `fresh` past the cache. Raises `invalid`, `limited` and `unavailable`."""
+    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False) -> AnswerRoom:
+        """The answer, `fresh` past the cache, `aside` when nobody waits for it. Raises `invalid`, `limited` and `unavailable`."""
+        ...
+
+    def same(self, project: str, question: Mapping[str, Any]) -> str:
+        """A text that is equal for questions that mean the same. Raises `invalid`."""
+        ...
+
+    @property
+    def awaited(self) -> int:
+        """How many questions somebody waits for now."""
         ...
 
     def explain(self, project: str, question: Mapping[str, Any]) -> ExplanationRoom:
@@ -183,3 +193,4 @@ class Rooms:
     settings: Settings
     version: str
     started_at: datetime
+    changes: Changes = field(default_factory=Changes)  # tells whose data changed

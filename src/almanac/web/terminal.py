@@ -80,6 +80,33 @@ def print_answer(answer: Mapping[str, Any]) -> None:
         say(str(note))
 
 
+def print_update(
+    answer: Mapping[str, Any], changed: Sequence[Mapping[str, Any]], removed: Sequence[Mapping[str, Any]], as_json: bool, *, first: bool
+) -> None:
+    """The whole answer first, then a line for each row that is another or gone. As JSON, a line for each update."""
+    if as_json:
+        told = {"asked_at": answer["receipt"].get("asked_at"), "changed": changed, "removed": removed}
+        print(json.dumps(told, ensure_ascii=False, default=str), flush=True)
+        return
+    if first:
+        print_answer(answer)
+        return
+    at = str(answer["receipt"].get("asked_at", ""))[11:19]
+    names = [column["name"] for column in answer["columns"]]
+    for row in changed:
+        print(at, " · ".join(f"{name} {cell(row[name])}" for name in names if row.get(name) not in (None, "")), flush=True)
+    for key in removed:
+        print(at, "gone:", " · ".join(f"{name} {cell(value)}" for name, value in key.items() if value not in (None, "")), flush=True)
+
+
+def print_event(event: Mapping[str, Any], as_json: bool) -> None:
+    """One event in a line."""
+    if as_json:
+        print(json.dumps(event, ensure_ascii=False, default=str), flush=True)
+    else:
+        print(event["time_received"], event["event"], event["distinct_id"], cell(event["properties"]), flush=True)
+
+
 def print_import(outcome: Mapping[str, Any]) -> None:
     """What became of imported events."""
     for progress in outcome["files"]:
