@@ -159,7 +159,7 @@ class Blocks:
             sql("$value AS $name", value=_of_person(part.measured, self._scope, one), name=name)
             for part, one, name in zip(parts, on, names, strict=True)
         ]
-        results = [_aggregate(part.measured, self._scope, name, EMPTY) for part, name in zip(parts, names, strict=True)]
+        results = [aggregate(part.measured, self._scope, name, EMPTY) for part, name in zip(parts, names, strict=True)]
         return sql(
             PER_PERSON,
             block=place,
@@ -267,7 +267,7 @@ def _measure(measured: Measured, scope: Scope, on: Sql) -> Sql:
     value = scope.number(measured.property or "")
     if measured.measure == "sum":
         return sql("ifNull(sumKahanIf($value, $on), 0)", value=value, on=on)
-    return _aggregate(measured, scope, value, on)
+    return aggregate(measured, scope, value, on)
 
 
 def _of_person(measured: Measured, scope: Scope, on: Sql) -> Sql:
@@ -277,7 +277,7 @@ def _of_person(measured: Measured, scope: Scope, on: Sql) -> Sql:
     return sql("nullIf(countIf($on), 0)", on=on)
 
 
-def _aggregate(measured: Measured, scope: Scope, value: Sql, on: Sql) -> Sql:
+def aggregate(measured: Measured, scope: Scope, value: Sql, on: Sql) -> Sql:
     """Of values, NULL ignored. `on`: only those that meet it."""
     when, comma = (Sql("If"), sql(", $on", on=on)) if on.text else (EMPTY, EMPTY)
     if measured.measure == "average":
