@@ -121,7 +121,8 @@ def open_local(settings: Settings) -> Iterator[Local]:
     from almanac.ingest.ledger import Ledger
     from almanac.ingest.load import Loader
     from almanac.ingest.removal import Removal
-    from almanac.ingest.replay import decode
+    from almanac.ingest.replay import decode, judged
+    from almanac.ingest.tracking_plans import Shelf
 
     places = open_places(settings.geo_file)
     with contextlib.ExitStack() as stack:
@@ -133,6 +134,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
         identity = Identity(store)
         removal = Removal(store, catalog, schema.TENANT_TABLES, forget=identity.forget)
         changes = Changes()
+        tracking = Shelf(catalog, settings.data / "load")
         loader = Loader(
             reader,
             store,
@@ -142,6 +144,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
             changed=changes.tell,
             retention=lambda: _retention(catalog),
             removal=removal,
+            tracking=tracking,
         )
         engine = Engine(
             store,
@@ -154,7 +157,7 @@ def open_local(settings: Settings) -> Iterator[Local]:
             version=VERSION,
             changes=lambda: (loader.progress.batches, identity.switches),
         )
-        letters = DeadLetters(store, partial(decode, settings), _Appender(settings))
+        letters = DeadLetters(store, judged(partial(decode, settings), tracking.current), _Appender(settings))
         yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine, changes)
 
 

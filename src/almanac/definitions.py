@@ -1,4 +1,5 @@
-"""Metrics, segments and questions under names: what may be saved, what names stand for, and files of them (analytics as code).
+"""Metrics, segments, questions and the tracking plan under names: what may be saved, what names stand for, and files of them (analytics as
+code).
 
 A definition is checked when it is saved, and again whenever it is used, as what it names may have changed meanwhile.
 """
@@ -19,9 +20,11 @@ from almanac.core.faults import first_fault
 from almanac.core.filters import Segment, SegmentFilter
 from almanac.core.metrics import Metric
 from almanac.core.ports import Catalog, Definition
+from almanac.ingest.tracking import EventPlan
 
-KINDS: Final = ("metric", "segment", "question")
-_MODELS: Final[dict[str, type[BaseModel]]] = {"metric": Metric, "segment": Segment}
+PLAN: Final = "plan"  # an entry of the tracking plan
+KINDS: Final = ("metric", "segment", "question", PLAN)
+_MODELS: Final[dict[str, type[BaseModel]]] = {"metric": Metric, "segment": Segment, PLAN: EventPlan}
 _MOST_IN_A_FILE: Final = 5000
 
 Action = Literal["create", "change", "remove", "keep"]
@@ -144,7 +147,7 @@ class Definitions:
     # ------------------------------------------------------- analytics as code
 
     def plan(self, project: str, file: Mapping[str, Any], *, prune: bool = False) -> list[Change]:
-        """What `apply` would do. `file`: `metrics`, `segments`, `questions`, each by name. `prune`: remove what the file does not hold.
+        """What `apply` would do. `file`: `metrics`, `segments`, `questions`, `plans`, each by name. `prune`: remove what it does not hold.
 
         Raises `invalid` or `not_found` for the first definition that is wrong."""
         given = self._read(project, file)
@@ -172,6 +175,10 @@ class Definitions:
         for item in self._all(project):
             found.setdefault(f"{item.kind}s", {})[item.name] = item.body
         return found
+
+    def checked(self, project: str, file: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The definitions of a file by kind and name, as they would be kept. Raises as `plan` does."""
+        return self._read(project, file)
 
     def _all(self, project: str) -> list[Definition]:
         return [item for kind in KINDS for item in self._catalog.definitions(project, kind)]
@@ -207,7 +214,7 @@ class Definitions:
                 _validated(Metric, {"formula": "it", "of": {"it": {"metric": name}}}, names)
             elif kind == "segment":
                 _validated(SegmentFilter, {"segment": name}, names)
-            else:
+            elif kind == "question":
                 _validated(model, body, names)
         except AlmanacError as error:
             error.place = ".".join(part for part in (f"{kind}s", name, error.place) if part)

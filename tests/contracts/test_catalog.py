@@ -317,6 +317,34 @@ def test_definitions_have_versions(catalog: Catalog) -> None:
     assert catalog.definitions("other", "metric") == []
 
 
+def test_definitions_of_all_projects_and_whether_any_changed(catalog: Catalog) -> None:
+    one, two = (catalog.create_project(name)[0].id for name in ("one of many", "two of many"))
+    states = [catalog.definitions_state("plan")]
+    assert catalog.definitions_of_all("plan") == {}
+
+    def changed() -> bool:
+        states.append(catalog.definitions_state("plan"))
+        return states[-1] != states[-2]
+
+    first = catalog.save_definition(one, Definition("plan", "order", {"mode": "stamp"}))
+    assert changed()
+    second = catalog.save_definition(one, Definition("plan", "order", {"mode": "reject"}))
+    assert changed()
+    assert second.version == first.version + 1
+    other = catalog.save_definition(two, Definition("plan", "*", {}))
+    assert changed()
+    assert catalog.definitions_of_all("plan") == {one: [second], two: [other]}
+    catalog.save_definition(two, Definition("plan", "*", {}))
+    catalog.save_definition(two, Definition("metric", "m", {}))
+    assert not changed(), "nothing was changed of that kind"
+    catalog.remove_definition(one, "plan", "order")
+    assert changed()
+    assert catalog.definitions_of_all("plan") == {two: [other]}
+    catalog.delete_project(two)
+    assert changed()
+    assert catalog.definitions_of_all("plan") == {}
+
+
 def test_a_removed_definition_keeps_its_history(catalog: Catalog) -> None:
     project = catalog.create_project("shop")[0].id
     orders = Definition("metric", "orders", {"event": "order"})

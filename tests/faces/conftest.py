@@ -29,6 +29,7 @@ from almanac.ingest.identity import Identity
 from almanac.ingest.ledger import Ledger
 from almanac.ingest.load import Loader
 from almanac.ingest.removal import Removal
+from almanac.ingest.tracking_plans import Shelf
 from almanac.web.rest import create_app
 from almanac.web.rooms import Rooms
 
@@ -69,7 +70,8 @@ class House:
         reader = FileLogReader(settings.log_folder)
         identity = Identity(store)
         removal = Removal(store, self.catalog, TENANT_TABLES, forget=identity.forget, pause=lambda seconds: None)
-        self.loader = Loader(reader, store, settings, after=identity.touched, removal=removal)
+        tracking = Shelf(self.catalog, folder / "load", clock=lambda: next(_ids))  # looks at the catalog each time
+        self.loader = Loader(reader, store, settings, after=identity.touched, removal=removal, tracking=tracking)
         engine = Engine(
             store,
             self.catalog,

@@ -117,6 +117,8 @@ def test_every_field_reaches_its_column(bench: Bench) -> None:
         "rest": '{"left": "over"}',
         "revenue": None,
         "currency": "",
+        "violations": "",
+        "plan_version": 0,
     }
 
 

@@ -36,6 +36,23 @@ WHERE kind = :kind
 ORDER BY name
 """
 
+_LATEST_OF_ALL: Final = """
+SELECT project, kind, name, version, body, author, removed, saved_us
+FROM definitions AS item
+WHERE kind = :kind
+    AND NOT removed
+    AND version =
+    (
+        SELECT max(version)
+        FROM definitions
+        WHERE kind = item.kind AND project = item.project AND name = item.name
+    )
+ORDER BY project, name
+"""
+
+# A version is written once: what there is changes with their number, or with the latest of them when some are deleted.
+_STATE: Final = "SELECT count(*) AS versions, max(saved_us) AS latest FROM definitions WHERE kind = :kind"
+
 _ADD: Final = """
 INSERT INTO definitions (kind, project, name, version, body, author, removed, saved_us)
 VALUES (:kind, :project, :name, :version, :body, :author, :removed, :saved_us)
@@ -51,6 +68,20 @@ def versions(connection: Connection, kind: str, project: str, name: str, *, vers
 def latest(connection: Connection, kind: str, project: str) -> list[Definition]:
     """The newest version of each that is not removed, by name."""
     return [_definition(row) for row in connection.execute(text(_LATEST), {"kind": kind, "project": project}).mappings()]
+
+
+def latest_of_all(connection: Connection, kind: str) -> dict[str, list[Definition]]:
+    """As `latest`, by project."""
+    found: dict[str, list[Definition]] = {}
+    for row in connection.execute(text(_LATEST_OF_ALL), {"kind": kind}).mappings():
+        found.setdefault(row["project"], []).append(_definition(row))
+    return found
+
+
+def state(connection: Connection, kind: str) -> str:
+    """Other after each change."""
+    row = connection.execute(text(_STATE), {"kind": kind}).one()
+    return f"{row.versions} {row.latest}"
 
 
 def save(

@@ -222,6 +222,16 @@ class SqlCatalog:
         with self._database.read() as connection:
             return catalog_definitions.versions(connection, _plain(kind), _plain(project), _plain(name))
 
+    def definitions_of_all(self, kind: str) -> dict[str, list[Definition]]:
+        """As the port says."""
+        with self._database.read() as connection:
+            return catalog_definitions.latest_of_all(connection, _plain(kind))
+
+    def definitions_state(self, kind: str) -> str:
+        """As the port says."""
+        with self._database.read() as connection:
+            return catalog_definitions.state(connection, _plain(kind))
+
     def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
         """As the port says."""
         _checked_text(name, "name", _DOCUMENT_NAME_LENGTH)

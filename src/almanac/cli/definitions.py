@@ -1,4 +1,4 @@
-"""Metrics, segments and saved questions: `almanac definitions`, and files of them, `almanac plan | diff | apply`."""
+"""Metrics, segments, saved questions and the tracking plan: `almanac definitions`, and files of them, `almanac plan | diff | apply`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from almanac.core.errors import invalid
 from almanac.definitions import as_yaml
 from almanac.web.terminal import print_json, say, show, show_rows
 
-app = Commands(help="Metrics, segments and saved questions: list, show, save, history, remove, export.")
+app = Commands(help="Metrics, segments, saved questions and entries of the tracking plan: list, show, save, history, remove, export.")
 
-Kind = Annotated[Literal["metric", "segment", "question"], typer.Argument(help="What it is.", show_default=False)]
+Kind = Annotated[Literal["metric", "segment", "question", "plan"], typer.Argument(help="What it is.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Its name.", show_default=False)]
-Files = Annotated[list[Path], typer.Argument(help="YAML files with metrics, segments and questions by name.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="YAML files with metrics, segments, questions and plans by name.", show_default=False)]
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove what the files do not hold.")]
 
 _SIGNS = {"create": "+", "change": "~", "remove": "-", "keep": "="}
@@ -34,14 +34,14 @@ def add(top: Commands) -> None:
 def plan(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
     """Say what applying files of definitions would change."""
     with entered(project, data) as (api, chosen):
-        changes = api.plan(chosen, _read(files), prune=prune)
+        changes = api.plan(chosen, read_files(files), prune=prune)
     _show(changes, as_json, "would be")
 
 
 def diff(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
     """Show what applying files of definitions would change, line by line."""
     with entered(project, data) as (api, chosen):
-        changes = [change for change in api.plan(chosen, _read(files), prune=prune) if change["action"] != "keep"]
+        changes = [change for change in api.plan(chosen, read_files(files), prune=prune) if change["action"] != "keep"]
     if as_json:
         print_json(changes)
         return
@@ -55,7 +55,7 @@ def diff(files: Files, prune: Prune = False, project: Of = "", data: Data = None
 def apply(files: Files, prune: Prune = False, project: Of = "", data: Data = None, as_json: AsJson = False) -> None:
     """Save the definitions of files; all are checked before the first is saved."""
     with entered(project, data) as (api, chosen):
-        changes = api.apply(chosen, _read(files), prune=prune)
+        changes = api.apply(chosen, read_files(files), prune=prune)
     _show(changes, as_json, "was")
 
 
@@ -69,7 +69,7 @@ def _show(changes: Sequence[Mapping[str, Any]], as_json: bool, verb: str) -> Non
     say(f"{count} of {len(changes)} definitions {verb} changed.")
 
 
-def _read(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+def read_files(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """All files as one. Raises `invalid` naming file and line."""
     whole: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -81,7 +81,9 @@ def _read(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
             raise invalid(f"The file is not YAML: {getattr(error, 'problem', error)}.", place=place) from None
         if not isinstance(found, dict) or not all(isinstance(items, dict) for items in found.values()):
             raise invalid(
-                "The file holds no definitions.", place=str(file), way_out="Write metrics:, segments: or questions:, and names under it."
+                "The file holds no definitions.",
+                place=str(file),
+                way_out="Write metrics:, segments:, questions: or plans:, and names under it.",
             )
         for section, items in found.items():
             known = whole.setdefault(str(section), {})

@@ -143,8 +143,8 @@ LINE_DECODER: Final = msgspec.json.Decoder(Event)
 class DeadLetter(msgspec.Struct):
     """Why something could not become an event, with the original so that it can be mended and replayed."""
 
-    stage: str  # decode (the collector), parse or insert (the load)
-    reason: str  # a short stable word: not_an_object, no_name, too_large, too_deep, engine …
+    stage: str  # decode (the collector), parse, plan or insert (the load)
+    reason: str  # a short stable word: not_an_object, no_name, too_large, against_plan …
     detail: str  # one sentence for a person
     original: str  # the message as it came, as text
 

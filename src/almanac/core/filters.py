@@ -73,6 +73,7 @@ BUILT_IN: dict[str, str] = {
     "protocol": "protocol",
     "currency": "currency",
     "revenue": "revenue",
+    "violations": "violations",
 }
 
 

@@ -332,6 +332,15 @@ class Catalog(Protocol):
         """All versions, the newest first."""
         ...
 
+    def definitions_of_all(self, kind: str) -> dict[str, list[Definition]]:
+        """As `definitions`, by project, of all projects that have any."""
+        ...
+
+    def definitions_state(self, kind: str) -> str:
+        """Something that is another when a definition of the kind was saved or removed in any project, or a project that has some deleted.
+        Cheap, so that it may be asked for again and again."""
+        ...
+
     def put(self, kind: str, project: str, name: str, body: dict[str, Any]) -> None:
         """Saves a small JSON document (a rule, progress of an import) in place of the one of that name. `project` ""
         stands for the server. Raises `invalid` for a body that JSON cannot carry."""

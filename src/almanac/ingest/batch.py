@@ -24,6 +24,10 @@ from almanac.ingest.channels import channel
 from almanac.ingest.import_books import note
 from almanac.ingest.seen import Seen
 from almanac.ingest.statements import statement
+from almanac.ingest.tracking_batch import NESTED, Court
+from almanac.ingest.tracking_batch import STAGING as TRACKING_STAGING
+from almanac.ingest.tracking_batch import TABLES as TRACKING_TABLES
+from almanac.ingest.tracking_plans import NO_PLANS, Plans
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +36,6 @@ log = structlog.get_logger(__name__)
 _INEXACT: Final = r"null|\{\s*\}|\[\s*\]|\d{17}|\d[eE][+-]?\d|\\u0000|\[[^\]]*(?:true|false)"
 _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
-_NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
 _ALL: Final = Sql("1")
 # Which of several copies counts must not hang on the order in which files are read: when a batch is made again, another copy could go to
 # another month's partition, where the batch's token is not known yet. Within a file the order of the rows is the order of the lines.
@@ -78,6 +81,7 @@ STAGING: Final = (
     "CREATE TABLE IF NOT EXISTS staging.agents (text String, browser String, browser_version String, os String, os_version String,"
     " device String, is_bot Bool) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.places (address String, country String, region String, city String) ENGINE = Memory",
+    *TRACKING_STAGING,
 )
 
 
@@ -107,8 +111,9 @@ class Batch:
         places: Places | None,
         folder: Path,
         gone: frozenset[str] = frozenset(),
+        plans: Plans = NO_PLANS,
     ) -> None:
-        """Lines of the projects `gone` are left out, of the books too."""
+        """Lines of the projects `gone` are left out, of the books too. `plans`: what judges the events, the same whenever it is loaded."""
         self.number = number
         self.stored = self.duplicates = self.rejected = 0
         self.received_us = (0, 0)  # of the first and the last event received
@@ -123,13 +128,17 @@ class Batch:
         self._kept = Sql("project NOT IN {gone:Array(String)}", {"gone": sorted(gone)}) if gone else Sql("1")
         self._fresh = self._unknown = Sql("1")
         self._lines = 0
+        self._copies = self._some_known = False
+        self.court = Court(store, number, segments, plans)
 
     def load(self) -> None:
         """All of it: stage, leave out what is known, enrich, insert, account."""
         self._empty()
         try:
             self._stage()
-            self._find_known()
+            self._lines = self._find_known(_ALL)
+            if self.court.judge(self._unknown):
+                self._find_known(Sql("kind = 'dead_letter'"))
             self._describe()
             try:
                 self._insert_events()
@@ -143,17 +152,18 @@ class Batch:
             found = [name for name, count in zip(("dead_letters", "edges", "profiles"), rare, strict=True) if count]
             _side_by_side([partial(self._insert, name) for name in ("message_ids", "names", "hours", *found)])
             note(self._store, self.number, self._segments, self._fresh)
+            self.court.account(self._fresh)
             self._account()
         finally:
             self._empty()
 
     def _empty(self) -> None:
-        for table in ("lines", "known"):
+        for table in ("lines", "known", *TRACKING_TABLES):
             self._store.execute(Sql(f"TRUNCATE TABLE staging.{table}"))
 
-    def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL) -> Sql:
+    def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL, which: Sql = _ALL) -> Sql:
         bound = {"batch": self.number, **(values or {})}
-        return statement("load.sql", name, bound, fresh=self._fresh, unknown=self._unknown, half=half)
+        return statement("load.sql", name, bound, fresh=self._fresh, unknown=self._unknown, half=half, which=which, **self.court.pieces)
 
     def _insert_events(self) -> None:
         if self._lines < _HALVES_FROM:
@@ -204,23 +214,22 @@ class Batch:
                             out.write(LINE_ENCODER.encode(_readable(line, hour * 1_000_000)) + b"\n")
         return mended
 
-    def _find_known(self) -> None:
-        """Leaves out what another batch brought already, and all but the first of what this one brings twice."""
-        blocks = list(self._store.integers(self._statement("keys")))
+    def _find_known(self, which: Sql) -> int:
+        """Leaves out what another batch brought already, and all but the first of what this one brings twice: of these lines, and of
+        those looked at before. How many they are."""
+        blocks = list(self._store.integers(self._statement("keys", which=which)))
         keys = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.uint64)
-        self._lines = len(keys)
         unique = np.unique(keys)
-        conditions: list[Sql] = []
-        if len(unique) < len(keys):
-            conditions.append(Sql(_FIRST))
+        self._copies |= len(unique) < len(keys)
         suspects = self._seen.suspects(unique)
         if len(suspects):
             self._store.execute(self._statement("known", {"suspects": [int(key) for key in suspects]}))
-            if self._store.query(Sql("SELECT count() FROM staging.known")).rows[0][0]:
-                conditions.append(Sql("key NOT IN (SELECT key FROM staging.known)"))
-        self._fresh = all_of(conditions)
-        self._unknown = all_of([each for each in conditions if each.text != _FIRST])  # all copies
+            self._some_known |= bool(self._store.query(Sql("SELECT count() FROM staging.known")).rows[0][0])
+        known = [Sql("key NOT IN (SELECT key FROM staging.known)")] if self._some_known else []
+        self._fresh = all_of([*([Sql(_FIRST)] if self._copies else []), *known])
+        self._unknown = all_of(known)  # all copies
         self._seen.add(unique)
+        return len(keys)
 
     def _describe(self) -> None:
         """Looks up what the engine cannot: user agents, and addresses when there is a geo file."""
@@ -265,7 +274,7 @@ class Batch:
     def _condemn(self, row: int, detail: str) -> None:
         columns = ", ".join(LOG_COLUMNS)
         found = self._store.query(Sql(f"SELECT {columns} FROM staging.lines WHERE row = {{row:UInt64}}", {"row": row})).dicts()[0]
-        nested = {name: _raw(str(found[name])) for name in _NESTED}
+        nested = {name: _raw(str(found[name])) for name in NESTED}
         merges = msgspec.json.decode(str(found["merges"]), type=list[Merge])
         line = LINE_ENCODER.encode(Event(**{**found, **nested, "merges": merges})).decode("utf-8", "replace")
         letter = msgspec.json.encode(DeadLetter("insert", "refused_by_store", detail[:500], line)).decode()

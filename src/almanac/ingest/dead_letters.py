@@ -75,8 +75,9 @@ class DeadLetters:
                 reason = bad[0].name if bad else "not_an_event"
                 failed.append({"id": str(row["id"]), "reason": reason})
                 continue
+            replayed = self._row(project, row, "replayed")  # older than what the load may make of it again
             self._append(events)
-            done.append(self._row(project, row, "replayed"))
+            done.append(replayed)
         self._mark(done)
         return {"replayed": len(done), "failed": failed}
 

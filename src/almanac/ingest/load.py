@@ -11,8 +11,9 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from almanac.ingest.batch import STAGING, Batch
 from almanac.ingest.removal import Removal
 from almanac.ingest.seen import Seen
 from almanac.ingest.statements import statement
+from almanac.ingest.tracking_plans import NO_PLANS, Shelf
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +47,12 @@ _DELETE_OLD_HOURS = f"DELETE FROM events_per_hour IN PARTITION {{month:String}} 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a batch is made of, on disk before its first insert. `loaded`: all is in the store, only the log has to forget it."""
+    """What a batch is made of and judged by, on disk before its first insert. `loaded`: all is stored, only the log has to forget it."""
 
     batch: int
     segments: list[Segment]
     loaded: bool = False
+    tracking: str = ""  # id of the tracking plans that judge it
 
 
 @dataclass
@@ -60,6 +63,7 @@ class State:
     events: int = 0
     duplicates: int = 0
     rejected: int = 0
+    judged: Counter[str] = field(default_factory=Counter[str])  # by plans: checked, and by mode those that do not fit
     seconds: float = 0.0  # spent loading
     last_seconds: float = 0.0
     last_events: int = 0
@@ -84,9 +88,11 @@ class Loader:
         changed: Callable[[Collection[str]], None] = lambda projects: None,
         retention: Callable[[], Mapping[str, int]] = dict,
         removal: Removal | None = None,
+        tracking: Shelf | None = None,
     ) -> None:
         """`after` is called after each batch, and then `changed` with the projects that it had events of; `retention` gives the days that
-        projects keep their events, where they don't keep all; `removal` knows the projects that are gone."""
+        projects keep their events, where they don't keep all; `removal` knows the projects that are gone, `tracking` the tracking
+        plans."""
         self._reader = reader
         self._store = store
         self._settings = settings
@@ -96,6 +102,7 @@ class Loader:
         self._changed = changed
         self._retention = retention
         self._removal = removal
+        self._tracking = tracking
         self._plan_file = settings.data / "load" / "plan.json"
         self._last_plan_file = settings.data / "load" / "last.json"
         self._seen: Seen | None = None
@@ -167,12 +174,19 @@ class Loader:
                 self._catalog_properties()
                 self._recovered()
                 return False
-            planned = _Plan(max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments)
+            plans = self._tracking.current() if self._tracking else NO_PLANS
+            if self._tracking and plans.id:
+                self._tracking.keep(plans)
+            planned = _Plan(max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments, tracking=plans.id)
             self._write(planned)
+        else:
+            plans = self._tracking.kept(planned.tracking) if self._tracking else NO_PLANS
         number, segments = planned.batch, planned.segments
         began = time.perf_counter()
         gone = self._removal.gone() if self._removal else frozenset[str]()
-        batch = Batch(number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent, gone)
+        batch = Batch(
+            number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent, gone, plans
+        )
         if segments and not planned.loaded:
             batch.load()
             # The log is on the disk, what the engine wrote perhaps not yet: a power cut after the log has forgotten must lose nothing.
@@ -182,6 +196,8 @@ class Loader:
         self._reader.done(segments)
         self._plan_file.replace(self._last_plan_file)
         self._last_batch = number
+        if self._tracking and plans.id:
+            self._tracking.tidy(plans.id)
         if batch.received_us != (0, 0):
             first, last = self._uncataloged or batch.received_us
             self._uncataloged = (min(first, batch.received_us[0]), max(last, batch.received_us[1]))
@@ -190,6 +206,7 @@ class Loader:
         state.events += batch.stored
         state.duplicates += batch.duplicates
         state.rejected += batch.rejected
+        state.judged.update(batch.court.counts)
         state.last_seconds = time.perf_counter() - began
         state.last_bytes = sum(segment.size for segment in segments)
         state.last_events = batch.stored + batch.duplicates + batch.rejected
@@ -213,6 +230,7 @@ class Loader:
             "events": state.events,
             "duplicates": state.duplicates,
             "rejected": state.rejected,
+            **{f"plan_{name}": state.judged[name] for name in ("checked", "observe", "stamp", "reject")},
             "seconds": round(state.seconds, 3),
             "last_seconds": round(state.last_seconds, 3),
             "last_error": state.last_error,
@@ -247,14 +265,14 @@ class Loader:
             plan = json.loads(self._plan_file.read_text())
         except FileNotFoundError:
             return None
-        return _Plan(int(plan["batch"]), self._reader.find(plan["segments"]), bool(plan.get("loaded")))
+        return _Plan(int(plan["batch"]), self._reader.find(plan["segments"]), bool(plan.get("loaded")), plan.get("tracking", ""))
 
     def _write(self, plan: _Plan) -> None:
         self._plan_file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._plan_file.with_suffix(".new")
         with fresh.open("w") as file:
             names = [segment.name for segment in plan.segments]
-            file.write(json.dumps({"batch": plan.batch, "segments": names, "loaded": plan.loaded}))
+            file.write(json.dumps({"batch": plan.batch, "segments": names, "loaded": plan.loaded, "tracking": plan.tracking}))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._plan_file)

@@ -1,5 +1,5 @@
 -- The statements of one batch. Holes: $source (the log lines), $kept (not of a project that is gone), $fresh (not known from another batch, and the first of its message id in this
--- one), $half (one of two halves of the messages, or all), $channel. The tables of `staging` live in memory and hold one batch.
+-- one), $half (one of two halves of the messages, or all), $channel, and of the tracking plan $violations, $plan_version, $judged. The tables of `staging` live in memory and hold one batch.
 
 -- name: stage
 -- Log lines as they are, with what identifies them and everything that can be said of a line by itself. It is said here and not in the
@@ -91,7 +91,7 @@ FROM $source
 WHERE $kept
 
 -- name: keys
-SELECT toUInt64(bitAnd(key, 18446744073709551615)) AS key FROM staging.lines
+SELECT toUInt64(bitAnd(key, 18446744073709551615)) AS key FROM staging.lines WHERE $which
 
 -- name: known
 -- Which of the suspects are really there, from another batch: exactly, by the full key. A batch that is loaded again after a crash may have
@@ -119,7 +119,8 @@ INSERT INTO events
     project, event, day, person_hash, time, id, id_text, kind, distinct_id, user_id, anonymous_id, device_id, session_id, window_id,
     time_client, time_sent, time_received, time_origin, properties, properties_exact, groups, url, host, path, title, screen, referrer,
     referrer_host, utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, ip, country, region, city, user_agent, browser,
-    browser_version, os, os_version, device, is_bot, library, library_version, protocol, is_server, context, flags, rest, revenue, currency
+    browser_version, os, os_version, device, is_bot, library, library_version, protocol, is_server, context, flags, rest, revenue, currency,
+    violations, plan_version
 )
 SELECT
     project,
@@ -175,7 +176,9 @@ SELECT
     flags,
     if(unread = '', rest, concat('{', unread, if(rest = '{}', '', ','), substring(rest, 2))),
     revenue,
-    currency
+    currency,
+    $violations,
+    $plan_version
 FROM
 (
     SELECT *, if(is_server, '', user_agent) AS agent
@@ -184,6 +187,7 @@ FROM
 ) AS staged
 LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
 LEFT ANY JOIN staging.places AS place ON place.address = if(staged.is_server, '', staged.ip)
+$judged
 
 -- name: message_ids
 INSERT INTO message_ids (key, project, batch, day)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -11,8 +11,11 @@ from almanac.core.errors import AlmanacError
 from almanac.core.event import LINE_DECODER, DeadLetter, Event, Kind, dead_letter
 from almanac.core.settings import Settings
 from almanac.ingest.call import Call
+from almanac.ingest.dead_letters import Decode
 from almanac.ingest.keys import Grant
 from almanac.ingest.protocols import Routes, registry
+from almanac.ingest.tracking import AGAINST_PLAN
+from almanac.ingest.tracking_plans import Plans
 
 
 class _OneProject:
@@ -56,6 +59,25 @@ def decode(settings: Settings, project: str, protocol: str, original: str) -> Se
     except AlmanacError as error:
         return [dead_letter(project, received_us, DeadLetter("decode", error.code.value, str(error), original), protocol)]
     return call.events
+
+
+def judged(decode: Decode, plans: Callable[[], Plans]) -> Decode:
+    """`decode` which also says what the load would reject by the plan in force."""
+
+    def decoded(project: str, protocol: str, original: str) -> Sequence[Event]:
+        in_force = plans()
+        return [_judged(event, in_force, original) for event in decode(project, protocol, original)]
+
+    return decoded
+
+
+def _judged(event: Event, plans: Plans, original: str) -> Event:
+    entry = plans.entry_of(event)
+    faults = entry.faults(bytes(event.properties).decode("utf-8", "replace")) if entry is not None and entry.mode == "reject" else ()
+    if entry is None or not faults:
+        return event
+    letter = DeadLetter("plan", AGAINST_PLAN, entry.sentence(faults), original)
+    return dead_letter(event.project, event.received_us, letter, event.protocol)
 
 
 def _line(original: str) -> Event | None:

@@ -300,6 +300,26 @@ class Api:
         found: list[dict[str, Any]] = self.call("POST", _under(project, "compare"), body)
         return found
 
+    def plan_violations(self, project: str, *, days: int = 30, event: str = "") -> dict[str, Any]:
+        """What did not fit the tracking plan: `events` and `violations`, by day."""
+        found: dict[str, Any] = self.call("GET", _under(project, "tracking-plan", "violations"), query={"days": days, "event": event})
+        return found
+
+    def infer_plan(self, project: str, *, days: int = 30, event: str = "", sample: int = 1000) -> dict[str, Any]:
+        """A draft of a tracking plan from what was seen, as `apply` reads it."""
+        query = {"days": days, "event": event, "sample": sample}
+        found: dict[str, Any] = self.call("GET", _under(project, "tracking-plan", "infer"), query=query)
+        return found
+
+    def check_plan(
+        self, project: str, plans: Mapping[str, Any] | None = None, *, days: int = 7, event: str = "", sample: int = 1000
+    ) -> list[dict[str, Any]]:
+        """How stored events would fare under these plans, or under those in force."""
+        query = {"days": days, "event": event, "sample": sample}
+        body = {} if plans is None else {"plans": dict(plans)}
+        found: list[dict[str, Any]] = self.call("POST", _under(project, "tracking-plan", "check"), body, query)
+        return found
+
     def events(self, project: str, *, limit: int = 100, event: str = "", distinct_id: str = "") -> list[dict[str, Any]]:
         """The latest events."""
         query = {"limit": limit, "event": event, "distinct_id": distinct_id}

@@ -1,4 +1,4 @@
-"""REST for what people name: metrics, segments and saved questions; and receipts side by side."""
+"""REST for what people name: metrics, segments, saved questions and entries of the tracking plan; and receipts side by side."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from almanac.web.reads import instant
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["definitions"])
 
 _ENTER: Final = responses(401, 403, 404)
-Kind = Annotated[Literal["metric", "segment", "question"], Path(description="What it is.")]
+Kind = Annotated[Literal["metric", "segment", "question", "plan"], Path(description="What it is.")]
 Name = Annotated[str, Path(description="Its name.", min_length=1, max_length=200)]
 
 
 class DefinitionBody(BaseModel):
-    """One version of a metric, segment or question."""
+    """One version of a metric, segment, question or entry of the tracking plan."""
 
     kind: str
     name: str
     version: int = Field(description="1 for the first.")
-    body: dict[str, Any] = Field(description="The metric, segment or question itself.")
+    body: dict[str, Any] = Field(description="The metric, segment, question or entry itself.")
     author: str = Field(description="The name of the key that saved it.")
     removed: bool = Field(description="True: with this version the name stands for nothing.")
     saved_at: str
@@ -41,6 +41,7 @@ class DefinitionFile(Form):
     metrics: dict[str, Any] = Field({}, description="Metrics by their names.")
     segments: dict[str, Any] = Field({}, description="Segments by their names.")
     questions: dict[str, Any] = Field({}, description="Questions by their names.")
+    plans: dict[str, Any] = Field({}, description="Entries of the tracking plan by their events' names; * for all other events.")
 
 
 class ChangeBody(BaseModel):

@@ -29,6 +29,10 @@ _LOAD: Final = {
     "duplicates": "Events that came again.",
     "rejected": "Dead letters.",
     "seconds": "Time spent loading.",
+    "plan_checked": "Events that a tracking plan judged.",
+    "plan_observe": "Events that do not fit their plan, which only counts them.",
+    "plan_stamp": "Events that do not fit their plan and were stored with a mark.",
+    "plan_reject": "Events that do not fit their plan and became dead letters.",
 }
 
 # What collectors count: help, and what it is counted by.

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, Code, invalid, limited
-from almanac.web import definitions, errors, forms, live, manage, openapi, page, people, reads, tables, transfer
+from almanac.web import definitions, errors, forms, live, manage, openapi, page, people, reads, tables, tracking, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -48,7 +48,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.metrics = Metrics(rooms)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     errors.install(app)
-    for part in (router, manage.router, definitions.router, people.router, transfer.router, page.router):
+    for part in (router, manage.router, definitions.router, people.router, tracking.router, transfer.router, page.router):
         app.include_router(part)
     live.install(app, rooms)
     openapi.install(app)

@@ -29,6 +29,8 @@ TENANT_TABLES = (
     "event_properties",
     "events_per_hour",
     "message_ids",
+    "plan_checks",
+    "plan_violations",
 )
 
 JOURNAL = """
