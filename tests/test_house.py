@@ -17,7 +17,8 @@ from almanac.core.analysis import Analysis, Example, registry
 SOURCES = sorted(Path(almanac.__file__).parent.rglob("*.py"))
 KINDS = registry()
 EXAMPLES = [(kind, example) for kind, analysis in KINDS.items() for example in analysis.examples]
-FREE = {"sql"}  # the statement is the user's own; its tables are walled instead of filtered
+# Of sql the statement is the user's own, and its tables are walled instead of filtered; segment reads through `Scope.people` alone.
+FREE = {"sql", "segment"}
 
 
 def models_in(annotation: Any) -> set[type[BaseModel]]:

@@ -126,7 +126,7 @@ class Retention:
         for label in self.labels:
             named = {"breakdown": label} if self.question.get("breakdown") else {}
             cells = self.cells(label)
-            if self.question.get("view") != "curve":
+            if self.question.get("report") != "curve":
                 for (cohort, first), cell in cells.items():
                     own = {"cohort": written(self.starts[cohort], self.unit)}
                     if not self.elapsed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,17 +17,24 @@ def members(segment: Mapping[str, Any], events: Sequence[Mapping[str, Any]], mom
     """The people that are in it. Events at the moment itself are too late."""
     people: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
-        if event["time"] < moment:
-            people.setdefault(event["person"], []).append(event)
-    return {person for person, own in people.items() if _holds(segment, person, own, moment, zone)}
+        people.setdefault(event["person"], []).append(event)
+    return {person for person, every in people.items() if _is_in(segment, person, every, moment, zone)}
 
 
-def _holds(part: Mapping[str, Any], person: str, own: list[Mapping[str, Any]], moment: datetime, zone: str) -> bool:
+def _is_in(segment: Mapping[str, Any], person: str, every: list[Mapping[str, Any]], moment: datetime, zone: str) -> bool:
+    """Whoever has done nothing yet is in no segment."""
+    return any(event["time"] < moment for event in every) and _holds(segment, person, every, moment, zone)
+
+
+def _holds(part: Mapping[str, Any], person: str, every: list[Mapping[str, Any]], moment: datetime, zone: str) -> bool:
+    own = [event for event in every if event["time"] < moment]
+
     def holds(inner: Mapping[str, Any]) -> bool:
-        return _holds(inner, person, own, moment, zone)
+        return _holds(inner, person, every, moment, zone)
 
     if "segment" in part:
-        return holds(part["segment"])
+        then = moment if part.get("at") is None else _end_of(part["at"], zone)
+        return _is_in(part["segment"], person, every, then, zone)
     if "did" in part:
         times = _times(part["did"], part.get("within"), own, moment, zone)
         least = part.get("at_least", 0 if "at_most" in part else 1)
@@ -40,9 +47,9 @@ def _holds(part: Mapping[str, Any], person: str, own: list[Mapping[str, Any]], m
         changes = [event for event in own if part["property"] in event.get("person_properties", {})]
         value = max(changes, key=lambda event: event["time"])["person_properties"][part["property"]] if changes else None
         return bool(value == part["value"])
-    every = all(holds(inner) for inner in part.get("all", []))
+    wholly = all(holds(inner) for inner in part.get("all", []))
     some = not part.get("any") or any(holds(inner) for inner in part["any"])
-    return every and some and not any(holds(inner) for inner in part.get("not", []))
+    return wholly and some and not any(holds(inner) for inner in part.get("not", []))
 
 
 def _times(selector: Any, within: str | None, own: list[Mapping[str, Any]], moment: datetime, zone: str) -> list[datetime]:
@@ -74,3 +81,10 @@ def _since(within: str, moment: datetime, zone: str) -> datetime:
         local = moment.astimezone(ZoneInfo(zone))
         return datetime.combine(local.date() - timedelta(days=int(number) * DAYS[unit]), local.timetz())
     return moment - timedelta(seconds=int(number) * ELAPSED[unit])
+
+
+def _end_of(at: str, zone: str) -> datetime:
+    """Of the day, or the instant itself."""
+    if len(at) > 10:
+        return datetime.fromisoformat(at)
+    return datetime.combine(date.fromisoformat(at) + timedelta(days=1), time(), tzinfo=ZoneInfo(zone))

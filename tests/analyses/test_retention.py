@@ -60,7 +60,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "intervals": None if brackets else intervals,
         "brackets": brackets,
         "value": None if counting == "streak" else draw(st.sampled_from([None, "amount"])),
-        "view": draw(st.sampled_from(["cohorts", "cohorts", "curve"])),
+        "report": draw(st.sampled_from(["cohorts", "cohorts", "curve"])),
         "breakdown": draw(st.none() | st.fixed_dictionaries({"property": st.just("plan"), "limit": st.integers(1, 5)})),
         "date_from": draw(st.sampled_from(["2026-03-01", "2026-03-01T12:20:00"])),
         "date_to": draw(st.sampled_from([None, TO.get(period, "2027-06-30")])) if intervals else TO.get(period, "2027-06-30"),
@@ -186,7 +186,14 @@ def test_segments_split_cohorts(ask: Any) -> None:
     """Ann bought, so she is a buyer at the range's end, on the days before too."""
     events = [at("ann", "visit", 0), at("ann", "visit", 1), at("ann", "buy", 1), at("bob", "visit", 0), at("cat", "visit", 0)]
     split = {"segments": [{"segment": {"name": "buyers", "all": [{"did": "buy"}]}}]}
-    question = {"kind": "retention", "start_event": "visit", "date_from": "2026-03-01", "intervals": 2, "breakdown": split, "view": "curve"}
+    question = {
+        "kind": "retention",
+        "start_event": "visit",
+        "date_from": "2026-03-01",
+        "intervals": 2,
+        "breakdown": split,
+        "report": "curve",
+    }
     rows = ask(events, question, now="2026-04-01T00:00:00Z")
     assert [(row["breakdown"], row["period"], row["size"], row["count"]) for row in rows] == [
         ("", 0, 2, 2),

@@ -84,26 +84,35 @@ def groups(inner: Any) -> Any:
     return st.builds(built, some, some, some).filter(bool)
 
 
+moments = st.sampled_from(["2026-03-28", "2026-03-31", "2026-04-01", "2026-03-18T00:00:00+00:00", "2026-03-31T23:30:00+02:00"])
 parts = st.recursive(
     did | in_order | listed | having,
-    lambda inner: groups(inner) | groups(inner).map(lambda segment: {"segment": segment}),
+    lambda inner: groups(inner) | st.builds(lambda segment, at: given_only(segment=segment, at=at), groups(inner), st.none() | moments),
     max_leaves=5,
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(seed=st.integers(0, 2**32), segment=groups(parts), zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles"]))
-def test_any_segment_equals_the_oracle(world: Any, seed: int, segment: dict[str, Any], zone: str) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    segment=groups(parts),
+    at=st.none() | moments,
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles"]),
+)
+def test_any_segment_equals_the_oracle(world: Any, seed: int, segment: dict[str, Any], at: str | None, zone: str) -> None:
     events = happened(seed)
-    assert members(world, events, segment, zone) == oracle_segment.members(segment, events, END, zone)
+    # Looked at are the people of the events before the end, whoever they were in with at another moment.
+    there = {event["person"] for event in events if event["time"] < END}
+    then = {"all": [{"segment": segment, "at": at}]}
+    assert members(world, events, segment, at, zone) == oracle_segment.members(then, events, END, zone) & there
 
 
-def members(world: Any, events: list[dict[str, Any]], segment: dict[str, Any], zone: str) -> set[str]:
+def members(world: Any, events: list[dict[str, Any]], segment: dict[str, Any], at: str | None, zone: str) -> set[str]:
     project = world.project(zone=zone)
     world.insert(project, [{**event, "time": event["time"].isoformat()} for event in events])
     span = TimeRange(END - timedelta(days=365), END, zone)
     scope = EventScope(world.projects.by_id[project], now=END, range=span, week_start="monday", person=Sql("person_hash"))
-    condition = scope.in_segment(SegmentFilter.model_validate({"segment": segment}))
+    condition = scope.in_segment(SegmentFilter.model_validate({"segment": segment, "at": at}))
     text = "SELECT DISTINCT distinct_id FROM $events WHERE $scope AND $condition"
     statement = scope.complete(sql(text, events=scope.events(), scope=scope.where(), condition=condition))
     return {row[0] for row in world.store.query(statement).rows}
@@ -152,6 +161,21 @@ def test_properties_are_those_of_the_moment(ask: Any) -> None:
     assert people(ask, events, small, date_to=(END - timedelta(days=10)).isoformat()) == {"p"}
 
 
+def test_a_segment_of_another_moment_is_told_apart(ask: Any) -> None:
+    """Ten days before the end p was small."""
+    events = [at("p", "a", 40, person_properties={"size": "s"}), at("p", "a", 2, person_properties={"size": "l"})]
+    small = {"name": "small", "all": [{"property": "size", "value": "s"}]}
+    question = {
+        "kind": "trend",
+        "series": ["a"],
+        "interval": "year",
+        "date_from": "2026-01-01",
+        "breakdown": [{"segments": [{"segment": small}, {"segment": small, "at": (END - timedelta(days=10)).date().isoformat()}]}],
+    }
+    rows = ask([{**event, "time": event["time"].isoformat()} for event in events], question, now=END)
+    assert {row["breakdown"]: row["value"] for row in rows} == {"small at 2026-03-22": 2}
+
+
 def test_whoever_never_did_it_did_something_else(ask: Any) -> None:
     events = [at("buyer", "buy", 3), at("looker", "look", 3)]
     assert people(ask, events, {"all": [{"did": "buy", "at_most": 0}]}) == {"looker"}
@@ -191,6 +215,10 @@ def test_segments_split_an_answer(ask: Any) -> None:
         ({"all": [{"property": "@browser", "value": "x"}]}, "all.0", "is of events, not of people"),
         ({"all": [{"did": "a", "att_least": 1}]}, "all.0.att_least", "There is no field"),
         ({"all": [{"segment": "other"}]}, "segment", "There is no segment 'other'"),
+        ({"all": [{"segment": {"all": [{"did": "a"}]}, "at": "-30d"}]}, "at", "'-30d' is not a moment"),
+        ({"all": [{"segment": {"all": [{"did": "a"}]}, "at": "0001-01-01"}]}, "at", "is not a moment from 1970 on"),
+        ({"all": [{"segment": {"all": [{"did": "a"}]}, "at": "2026-02-30"}]}, "at", "is not a moment"),
+        ({"all": [{"segment": {"all": [{"did": "a"}]}, "at": "9999-12-31"}]}, "at", "is not a moment"),
     ],
 )
 def test_what_is_refused(ask: Any, segment: Any, place: str, words: str) -> None:

@@ -28,8 +28,8 @@ How it counts:
   whoever began last.
 - The range holds start and return events. `intervals` bounds the triangle: with `date_from` alone it has so many periods from there on;
   without dates, the last so many; with both ends given, the range has the cohorts, and `intervals` is the number of columns.
-- The view `curve` has one row for each column: all cohorts that are complete there, put together and weighted by their size; where none is,
-  all that have begun it, marked as not complete. A person in several cohorts counts in each.
+- The report `curve` has one row for each column: all cohorts that are complete there, put together and weighted by their size; where none
+  is, all that have begun it, marked as not complete. A person in several cohorts counts in each.
 - A breakdown takes the value at the person's first start event in the cohort's period, or the first of several segments that fits. A limit
   keeps the values with most people, summed over cohorts; the rest is Other.
 """
@@ -99,7 +99,7 @@ class Retention(Question):
         description="Numeric property of the return events to add up, or @revenue.",
         examples=["@revenue"],
     )
-    view: Literal["cohorts", "curve"] = Field(
+    report: Literal["cohorts", "curve"] = Field(
         "cohorts", description="cohorts: a row for each cohort and column; curve: all cohorts in one."
     )
     breakdown: Breakdown | None = Field(None, description="Property or segments to split cohorts by.", examples=["@channel"])
@@ -131,7 +131,7 @@ class RetentionRow(Row):
 
     breakdown: str = Field("", description="Value of the property; empty: not set; 'Other': all further values.")
     cohort: str = Field(description="Start of the cohort's period, local: a date, for hours with time and offset.")
-    cohorts: int = Field(description="In the view curve: how many cohorts are put together.")
+    cohorts: int = Field(description="In the report curve: how many cohorts are put together.")
     size: int = Field(description="People in the cohort.")
     period: int = Field(description="How many periods after that of the cohort; 0 is its own. Of a bracket, the first.")
     bracket: str = Field(description="The periods of the column, such as 4-7.")
@@ -260,7 +260,7 @@ def members(question: Retention, scope: Scope, row: Mapping[str, Any]) -> Compil
     triangle = _triangle(question, scope)
     labels = _labels(question, scope, triangle)
     column = next((place for place, column in enumerate(triangle.columns, 1) if column.first == row.get("period")), 0)
-    if question.view == "curve":
+    if question.report == "curve":
         cohorts = triangle.curve(column) if column else []
     else:
         cohorts = [cohort for cohort, label in enumerate(labels) if label == row.get("cohort")]
@@ -295,7 +295,7 @@ def shape(question: Retention, scope: Scope, result: Result) -> Shaped:
     if len(found) * triangle.size() > _MOST_ROWS:
         raise invalid("The triangle would have too many rows.", place="intervals", way_out="Choose a longer period or fewer intervals.")
     sizes = {label: sum(people for (_, mark), (people, _) in marked.items() if mark == 0) for label, marked in found.items()}
-    shaped = _curve if question.view == "curve" else _cohorts
+    shaped = _curve if question.report == "curve" else _cohorts
     rows = [
         {**({"breakdown": label} if question.breakdown else {}), **row}
         for label in sorted(found, key=lambda label: (label == OTHER, -sizes[label], label))

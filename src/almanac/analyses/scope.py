@@ -197,20 +197,20 @@ class EventScope:
         return self._compared(item)
 
     def in_segment(self, item: SegmentFilter) -> Sql:
-        """A condition: the event's person is in the segment when the question's range ends."""
+        """A condition: the event's person is in the segment, at its moment or when the question's range ends."""
         if not isinstance(item.segment, Segment):
             raise not_found(f"There is no segment {item.segment!r}.", place="segment", way_out="Save it first, or write it out.")
-        return sql("person IN ($people)", people=self.people(item.segment, self._range.end))
+        return sql("person IN ($people)", people=self.people(item.segment, segments.moment_of(item, self._range)))
 
     def _first_segment(self, items: Sequence[SegmentFilter]) -> Sql:
         branches: list[Sql] = []
         for place, item in enumerate(items, 1):
-            label = item.segment if isinstance(item.segment, str) else item.segment.name or f"segment {place}"
-            branches.append(sql("$condition, $label, ", condition=self.in_segment(item), label=self.bind(label, "String")))
+            label = self.bind(segments.label_of(item, place), "String")
+            branches.append(sql("$condition, $label, ", condition=self.in_segment(item), label=label))
         return sql("multiIf($branches '')", branches=join("", branches))
 
     def people(self, segment: Segment, moment: datetime) -> Sql:
-        """A statement with one column, `person`: who is in the segment at that moment, each once."""
+        """See `Scope.people`."""
         inner = EventScope(
             self._project,
             now=self._now,

@@ -84,6 +84,17 @@ def people(segment: Segment, reading: Reading) -> Sql:
     )
 
 
+def moment_of(item: SegmentFilter, span: TimeRange) -> datetime:
+    """When one has to have been in it, for a question of that range."""
+    return span.end if item.at is None else times.moment(item.at, span.zone)
+
+
+def label_of(item: SegmentFilter, place: int) -> str:
+    """What answers call it: its name, and when it is that of another moment."""
+    name = item.segment if isinstance(item.segment, str) else item.segment.name or f"segment {place}"
+    return name if item.at is None else f"{name} at {item.at}"
+
+
 class _Facts:
     """Gathers the aggregates that the conditions of a segment compare. Each condition comes with whether it could hold for somebody who
     did none of what is counted."""
@@ -123,7 +134,7 @@ class _Facts:
     def _nested(self, part: SegmentFilter) -> tuple[Sql, bool]:
         if not isinstance(part.segment, Segment):
             raise not_found(f"There is no segment {part.segment!r}.", place="segment", way_out="Save it first, or write it out.")
-        return sql("person IN ($people)", people=self._reading.people(part.segment, self._reading.range.end)), True
+        return sql("person IN ($people)", people=self._reading.people(part.segment, moment_of(part, self._reading.range))), True
 
     def _did(self, part: Did) -> tuple[Sql, bool]:
         count = self._named(sql("countIf($done)", done=self._done([part.did], part.within)[0]))
@@ -145,8 +156,14 @@ class _Facts:
     def _done(self, selectors: Sequence[Selector], within: Window | None) -> list[Sql]:
         conditions = [self._reading.matches(selector) for selector in selectors]
         if within is not None:
-            since = self._reading.bind(_before(self._reading.range, within).strftime("%Y-%m-%d %H:%M:%S.%f"), "DateTime64(6, 'UTC')")
-            conditions = [sql("($condition) AND time >= $since", condition=condition, since=since) for condition in conditions]
+            earlier = _before(self._reading.range, within)
+            # The day too, as events are kept by day: 7 days of 2 years are found without reading the rest.
+            recent = sql(
+                "day >= $day AND time >= $since",
+                day=self._reading.bind(earlier.date().isoformat(), "Date"),
+                since=self._reading.bind(earlier.strftime("%Y-%m-%d %H:%M:%S.%f"), "DateTime64(6, 'UTC')"),
+            )
+            conditions = [sql("($condition) AND $recent", condition=condition, recent=recent) for condition in conditions]
         self.wanted += conditions
         return conditions
 

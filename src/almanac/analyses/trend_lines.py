@@ -42,6 +42,11 @@ class Lines:
             values = _smoothed(values, plan.question.moving_average)
         return [_tidy(value) for value in values[first:]], sum(undefined[first:])
 
+    def undefined(self, line: Measured, group: Group, side: int) -> list[bool]:
+        """For which of the periods shown the formula has no result of its own."""
+        shown = self._plan.sides[side].shown
+        return self._reckoned(line, group, side)[1][-shown:] if line.formula else [False] * shown
+
     def _reckoned(self, line: Measured, group: Group, side: int) -> tuple[Line, list[bool]]:
         """A formula's values, and for which of them it has none of its own."""
         understood, needed = formula.parse(line.formula), self._plan.needed(line)

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from almanac.core import time as times
 from almanac.core.errors import not_found
-from almanac.core.filters import Breakdown, Condition, Model, Selector
+from almanac.core.filters import Breakdown, Condition, Model, Segment, Selector
 from almanac.core.ports import Limits, Result
 from almanac.core.sql import Sql
 from almanac.core.time import TimeRange, WeekStart
@@ -109,6 +109,10 @@ class Scope(Protocol):
 
     def period(self, interval: str, moment: Sql | None = None) -> Sql:
         """An expression: start of the interval that holds `time` (or `moment`): a DateTime of the question's zone."""
+        ...
+
+    def people(self, segment: Segment, moment: datetime) -> Sql:
+        """A statement with one column, `person`: who is in the segment at that moment, each once."""
         ...
 
     def bind(self, value: Any, type_: str) -> Sql:

@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from almanac.core import time as times
+
 Operator = Literal[
     "=",
     "!=",
@@ -134,9 +136,21 @@ class FilterGroup(Model):
 
 
 class SegmentFilter(Model):
-    """Events of people who are in a segment when the question's range ends."""
+    """Events of people who are in a segment at a moment: by default, when the question's range ends."""
 
     segment: SegmentOrName = Field(description="Name of a saved segment, or a segment written out.")
+    at: str | None = Field(
+        None,
+        description="Who was in it then: a date (at the end of that day) or an instant; left out: when the question's range ends.",
+        examples=["2026-01-31"],
+    )
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_moment(cls, value: str | None) -> str | None:
+        if value is not None:
+            times.moment(value, "UTC")
+        return value
 
     @field_validator("segment", mode="wrap")
     @classmethod

@@ -141,6 +141,12 @@ class Metric(Measured):
     target: float | None = Field(None, description="What it should reach.")
     checks: Checks = Field(Checks(), description="What makes its numbers believable.")
 
+    @classmethod
+    def _of_metric(cls, name: str, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """A saved metric with all that is said of it, its checks too."""
+        own = {key: value for key, value in body.items() if key in cls.model_fields and key not in Measured.model_fields}
+        return {**super()._of_metric(name, body, given), **own}
+
     @model_validator(mode="after")
     def _stands_alone(self) -> Metric:
         if self.formula and not self.of:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from almanac.core.errors import invalid
+from almanac.core.errors import AlmanacError, invalid
 
 Interval = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 WeekStart = Literal["monday", "sunday"]
@@ -26,6 +26,7 @@ _UNIT: Final[dict[str, Interval]] = {
     "q": "quarter",
     "y": "year",
 }
+_BEYOND: Final = 2149  # the store keeps days until then
 _LAST = re.compile(r"(\d{1,5})\s*(minute|hour|day|week|month|quarter|year)s?")
 
 
@@ -64,6 +65,19 @@ def resolve(date_from: str | None, date_to: str | None, *, now: datetime, zone: 
     if end <= start:
         raise invalid("The range ends before it starts.", place="date_to", way_out="Give a date_to after date_from.")
     return TimeRange(start.astimezone(UTC), end.astimezone(UTC), zone)
+
+
+def moment(text: str, zone: str) -> datetime:
+    """A moment that does not move with the clock: the end of the day that a date names, or an instant, in `zone` unless it carries an
+    offset. Raises `ValueError` with a sentence."""
+    local = datetime(1970, 1, 1, tzinfo=zone_of(zone))
+    try:
+        found = _instant(text, local, end=True, place="") if text.strip()[:1].isdecimal() else None
+        if found is not None and 1970 <= found.astimezone(UTC).year < _BEYOND:
+            return found.astimezone(UTC)
+    except (AlmanacError, OverflowError):
+        pass
+    raise ValueError(f"{text[:40]!r} is not a moment from 1970 on; write 2026-01-31 or 2026-01-31T12:00:00")
 
 
 def last(text: str) -> str:
