@@ -275,3 +275,83 @@ def test_breakdown_by_a_property_of_people_follows_merged_ids(ask: Any) -> None:
         ("visit: unique", "", 1),
         ("visit: unique", "pro", 1),
     ]
+
+
+def test_saved_formulas_are_lines_with_letters_and_filters_narrow_all_their_parts(world: Any) -> None:
+    project = world.project()
+    world.now = datetime(2026, 1, 6, tzinfo=UTC)
+    times = {"time": "2026-01-05T09:00:00Z"}
+    events = [
+        {"person": "ann", "event": "visit", "properties": {"plan": "pro"}},
+        {"person": "bob", "event": "visit", "properties": {"plan": "free"}},
+        {"person": "ann", "event": "order", "properties": {"plan": "pro", "amount": 30}},
+        {"person": "ann", "event": "order", "properties": {"plan": "pro", "amount": 20}},
+        {"person": "bob", "event": "order", "properties": {"plan": "free", "amount": 10}},
+    ]
+    world.insert(project, [{**event, **times} for event in events])
+    save = world.engine.definitions.save
+    save(project, "metric", "revenue", {"event": "order", "measure": "sum", "property": "amount"})
+    save(project, "metric", "order value", {"formula": "r / n", "of": {"r": {"metric": "revenue"}, "n": {"event": "order"}}})
+    pro = [{"property": "plan", "value": "pro"}]
+    share = {"formula": "part / whole", "of": {"part": {"metric": "order value", "filters": pro}, "whole": {"metric": "order value"}}}
+    question = {
+        "kind": "trend",
+        "series": [
+            {"metric": "order value"},
+            {"metric": "order value", "filters": pro, "name": "of pro"},
+            {"event": "visit", "hidden": True},
+            {"metric": "order value", "hidden": True, "name": "unseen"},
+            {"formula": "(A + B) / C", "name": "all"},
+            {"name": "share", **share},
+        ],
+        "interval": "total",
+        "date_from": "2026-01-05",
+        "date_to": "2026-01-05",
+    }
+    found = world.engine.ask(project, question)
+    assert {row["series"]: row["value"] for row in found.rows} == {"order value": 20, "of pro": 25, "all": 22.5, "share": 1.25}
+    assert found.receipt["notes"] == []
+    # What divides by zero within a formula is told of the formula around it too.
+    nobody = {**question, "filters": [{"property": "plan", "value": "none"}]}
+    assert [note.split(":")[0] for note in world.engine.ask(project, nobody).receipt["notes"]] == ["order value", "of pro", "all", "share"]
+    by_plan = {**question, "breakdown": "plan", "series": [{"metric": "order value"}]}
+    assert {row["breakdown"]: row["value"] for row in world.engine.ask(project, by_plan).rows} == {"pro": 25, "free": 10}
+    row = world.engine.ask(project, by_plan).rows[0]
+    assert behind(world, project, by_plan, row, ["ann", "bob"]) == ["ann"]
+
+
+def test_over_says_nothing_by_week_and_the_receipt_says_so(answer: Any) -> None:
+    events = [{"person": one, "event": "visit", "time": f"2026-01-{day}T09:00:00Z"} for one, day in (("ann", "04"), ("bob", "06"))]
+    series = [{"event": "visit", "measure": "unique", "over": "30 days"}]
+    found = answer(events, {"kind": "trend", "series": series, "interval": "week", "date_from": "2026-01-05", "date_to": "2026-01-11"})
+    assert [row["value"] for row in found.rows] == [1]
+    assert found.receipt["notes"] == ["By week, `over` says nothing: each week itself counts."]
+
+
+def test_one_number_over_hours_is_that_of_the_hours_before_the_end(ask: Any) -> None:
+    events = [{"person": one, "event": "visit", "time": f"2026-01-05T{time}Z"} for one, time in (("ann", "08:29:59"), ("bob", "08:30:00"))]
+    question = {"kind": "trend", "series": [{"measure": "unique", "over": "12 hours"}], "interval": "total", "date_from": "2026-01-01"}
+    assert [row["value"] for row in ask(events, question, now="2026-01-05T20:30:00Z")] == [1]
+
+
+def test_lines_of_the_same_events_are_told_apart(ask: Any) -> None:
+    pro = [{"property": "plan", "value": "pro"}]
+    series = ["visit", {"event": "visit", "filters": pro}, {"event": "visit", "measure": "unique", "over": "7 days"}]
+    rows = ask([], {"kind": "trend", "series": series, "interval": "total", "date_from": "2026-01-05"})
+    assert [row["series"] for row in rows] == ["visit: count (1)", "visit: count (2)", "visit: unique over 7 days"]
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        ({"series": "order", "period": "2026-01-05", "breakdown": "pro"}, "series"),
+        ({"series": "visit", "period": "2026-01-04", "breakdown": "pro"}, "period"),
+        ({"series": "visit", "breakdown": "pro"}, "period"),
+        ({"series": "visit", "period": "2026-01-05"}, "breakdown"),
+    ],
+)
+def test_people_of_a_row_that_the_answer_does_not_have_are_refused(world: Any, row: dict[str, Any], place: str) -> None:
+    question = {"kind": "trend", "series": ["visit"], "breakdown": "plan", "date_from": "2026-01-05", "date_to": "2026-01-06"}
+    with pytest.raises(AlmanacError) as caught:
+        behind(world, world.project(), question, row, ["ann"])
+    assert (caught.value.code, caught.value.place) == ("invalid", place)
