@@ -99,7 +99,7 @@ def apply(project: ProjectName, file: DefinitionFile, caller: Caller, prune: Pru
 def every(project: ProjectName, kind: Kind, caller: Caller) -> Response:
     """Those in force, by name."""
     found = caller.enter(project, "read")
-    return Json([_shown(item) for item in caller.rooms.definitions.every(found.id, kind)])
+    return Json([shown(item) for item in caller.rooms.definitions.every(found.id, kind)])
 
 
 @router.get("/definitions/{kind}/{name}", response_model=DefinitionBody, responses=_ENTER, summary="One definition")
@@ -112,14 +112,14 @@ def one(
 ) -> Response:
     """The one in force, or an earlier one."""
     found = caller.enter(project, "read")
-    return Json(_shown(caller.rooms.definitions.get(found.id, kind, name, version=version)))
+    return Json(shown(caller.rooms.definitions.get(found.id, kind, name, version=version)))
 
 
 @router.get("/definitions/{kind}/{name}/versions", response_model=list[DefinitionBody], responses=_ENTER, summary="Its history")
 def versions(project: ProjectName, kind: Kind, name: Name, caller: Caller) -> Response:
     """The newest first."""
     found = caller.enter(project, "read")
-    return Json([_shown(item) for item in caller.rooms.definitions.versions(found.id, kind, name)])
+    return Json([shown(item) for item in caller.rooms.definitions.versions(found.id, kind, name)])
 
 
 @router.put(
@@ -136,7 +136,7 @@ def save(
     """A further version; what it said before stays in its history."""
     found = caller.enter(project, "admin")
     saved = caller.rooms.definitions.save(found.id, kind, name, body, author=_author(caller), expected=expected)
-    return Json(_shown(saved))
+    return Json(shown(saved))
 
 
 @router.delete("/definitions/{kind}/{name}", status_code=204, responses=_ENTER | responses(409), summary="Remove a definition (admin)")
@@ -159,7 +159,8 @@ def _author(caller: Caller) -> str:
     return key.name or (f"{key.prefix}…{key.last_four}" if key.prefix else "the command line")
 
 
-def _shown(item: Definition) -> dict[str, Any]:
+def shown(item: Definition) -> dict[str, Any]:
+    """A definition as JSON."""
     return {
         "kind": item.kind,
         "name": item.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from almanac.core.analysis import registry
-from almanac.core.errors import AlmanacError
+from almanac.core.errors import AlmanacError, Code
 from almanac.web.rooms import Rooms
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -69,6 +70,19 @@ class Metrics:
         self._registry.register(_FromRooms(rooms))
         self._text = b""
         self._text_at = float("-inf")
+
+    @contextmanager
+    def asking(self, question: object) -> Iterator[None]:
+        """Counts what happens within as one question."""
+        began, outcome = time.perf_counter(), Code.UNAVAILABLE.value
+        try:
+            yield
+            outcome = "ok"
+        except AlmanacError as error:
+            outcome = error.code.value
+            raise
+        finally:
+            self.asked(question.get("kind") if isinstance(question, Mapping) else None, outcome, time.perf_counter() - began)
 
     def asked(self, kind: object, outcome: str, seconds: float) -> None:
         """Counts one question. Kinds that don't exist are one label: a caller can't make new ones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,7 +17,7 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from almanac import people
-from almanac.core.errors import AlmanacError, Code, invalid, limited, not_found
+from almanac.core.errors import invalid, limited, not_found
 from almanac.core.ports import EventStore
 from almanac.core.sql import EMPTY, Sql, join, sql
 from almanac.web import forms, reads
@@ -95,21 +94,15 @@ async def behind(
 
 def _page(caller: Visitor, project: str, which: Behind, metrics: Metrics) -> Response:
     found = caller.enter(project, "read")
-    began, outcome = time.perf_counter(), Code.UNAVAILABLE.value
-    try:
+    with metrics.asking(which.question):
         page = caller.rooms.engine.people(found.id, which.question, which.row, limit=which.limit, after=which.after)
-        outcome = "ok"
-    except AlmanacError as error:
-        outcome = error.code.value
-        raise
-    finally:
-        metrics.asked(which.question.get("kind"), outcome, time.perf_counter() - began)
     return Json(page.as_json())
 
 
 def _as_file(caller: Visitor, project: str, which: Behind, metrics: Metrics) -> Response:
     found = caller.enter(project, "read")
-    blocks = caller.rooms.engine.everyone(found.id, which.question, which.row)
+    with metrics.asking(which.question):
+        blocks = caller.rooms.engine.everyone(found.id, which.question, which.row)
     names = caller.rooms.store.query(Sql(_PROPERTY_NAMES, {"project": found.id, "limit": _MOST_COLUMNS}), limits=reads.LIMITS)
     pieces = _csv(blocks, [str(name) for (name,) in names.rows])
     first = next(pieces)  # what is wrong is said before the answer begins

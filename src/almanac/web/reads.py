@@ -39,14 +39,15 @@ def latest_events(
     event: str = "",
     distinct_ids: Sequence[str] = (),
     since: datetime | None = None,
+    after: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Up to `limit` whole envelopes, latest `time_received` first; of one event name, of these ids, and received since then only, where
-    given."""
+    given. `after`: those that follow the event of this `time_received` and `event_id`."""
     found: list[dict[str, Any]] = []
     if since is not None:
-        return [envelope(row) for row in store.query(_latest(project, since, limit, event, distinct_ids), limits=LIMITS).dicts()]
+        return [envelope(row) for row in store.query(_latest(project, since, limit, event, distinct_ids, after), limits=LIMITS).dicts()]
     for back in _LOOK_BACK:
-        found = store.query(_latest(project, now - back if back else None, limit, event, distinct_ids), limits=LIMITS).dicts()
+        found = store.query(_latest(project, now - back if back else None, limit, event, distinct_ids, after), limits=LIMITS).dicts()
         if len(found) >= limit:
             break
     return [envelope(row) for row in found]
@@ -93,7 +94,9 @@ def event_properties(store: EventStore, project: str, *, event: str = "") -> lis
     return [_timed(row) for row in store.query(statement, limits=LIMITS).dicts()]
 
 
-def _latest(project: str, since: datetime | None, limit: int, event: str, distinct_ids: Sequence[str]) -> Sql:
+def _latest(
+    project: str, since: datetime | None, limit: int, event: str, distinct_ids: Sequence[str], after: tuple[str, str] | None
+) -> Sql:
     since_us = 0 if since is None else int(since.timestamp() * 1_000_000)
     recent = sql("AND time_received >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')", {"since": since_us}) if since else EMPTY
     named = sql("AND event = {event:String}", {"event": event}) if event else EMPTY
@@ -106,6 +109,13 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
         if distinct_ids
         else EMPTY
     )
+    beyond = EMPTY
+    if after is not None:
+        beyond = sql(
+            """AND time_received <= parseDateTime64BestEffort({at:String}, 6, 'UTC')
+            AND (time_received < parseDateTime64BestEffort({at:String}, 6, 'UTC') OR event_id > {at_id:String})""",
+            {"at": after[0], "at_id": after[1]},
+        )
     return sql(
         """
         SELECT $columns
@@ -114,6 +124,7 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
             $recent
             $named
             $whose
+            $beyond
         ORDER BY time_received DESC, event_id
         LIMIT {limit:UInt32}
         SETTINGS output_format_json_escape_forward_slashes = 0
@@ -123,6 +134,7 @@ def _latest(project: str, since: datetime | None, limit: int, event: str, distin
         recent=recent,
         named=named,
         whose=whose,
+        beyond=beyond,
     )
 
 

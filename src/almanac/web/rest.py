@@ -5,7 +5,6 @@ A question is checked by the engine alone, which says the same by every face; no
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -15,8 +14,8 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
-from almanac.core.errors import AlmanacError, Code, invalid, limited
-from almanac.web import definitions, errors, forms, live, manage, openapi, page, people, reads, tables, tracking, transfer
+from almanac.core.errors import invalid, limited
+from almanac.web import definitions, errors, forms, graphql, live, manage, openapi, page, people, reads, tables, tracking, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -48,7 +47,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.metrics = Metrics(rooms)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     errors.install(app)
-    for part in (router, manage.router, definitions.router, people.router, tracking.router, transfer.router, page.router):
+    for part in (router, manage.router, definitions.router, people.router, tracking.router, transfer.router, graphql.router, page.router):
         app.include_router(part)
     live.install(app, rooms)
     openapi.install(app)
@@ -95,15 +94,8 @@ async def ask(
 def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics, format_: tables.Format) -> Response:
     """Key, engine and JSON in one thread."""
     found = caller.enter(project, "read")
-    began, outcome = time.perf_counter(), Code.UNAVAILABLE.value
-    try:
+    with metrics.asking(question):
         answer = caller.rooms.engine.ask(found.id, question, fresh=fresh)
-        outcome = "ok"
-    except AlmanacError as error:
-        outcome = error.code.value
-        raise
-    finally:
-        metrics.asked(question.get("kind"), outcome, time.perf_counter() - began)
     if format_ == "json":
         return Json(answer.as_json())
     name = f'attachment; filename="{answer.as_json()["kind"]}.{format_}"'

@@ -1,0 +1,121 @@
+"""GraphQL: a project with one field for each kind of question, and its lists. Derived by walking the registry; no kind is named here.
+
+The schema is built when it is first asked for: a server that nobody asks so pays neither the time nor the memory.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from almanac.core.analysis import registry
+from almanac.core.errors import AlmanacError, invalid, limited
+from almanac.web import errors
+from almanac.web.auth import Caller, Visitor
+from almanac.web.errors import Json, responses
+from almanac.web.forms import Form
+from almanac.web.metrics import Metrics
+
+if TYPE_CHECKING:
+    import strawberry
+
+router = APIRouter()
+
+_DEPTH: Final = 10  # of fields within fields
+_TOKENS: Final = 5000
+_ALIASES: Final = 50
+_QUESTIONS: Final = 20  # of one request
+_lock = threading.Lock()
+_built: dict[str, strawberry.Schema] = {}
+
+
+class Operation(Form):
+    """A GraphQL request."""
+
+    query: str = Field(max_length=200_000, description="The document.")
+    variables: dict[str, Any] | None = Field(None, description="Values of its variables.")
+    operationName: str | None = Field(None, description="Which of its operations, when it has several.")  # noqa: N815 (GraphQL's word)
+    extensions: dict[str, Any] | None = Field(None, description="Ignored.")
+
+
+@dataclass
+class Desk:
+    """Who asks, and how many questions this request has asked so far."""
+
+    visitor: Visitor
+    metrics: Metrics
+    asked: int = field(default=0)
+
+    def answer(self, question: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
+        """One question, counted. Raises `limited` when one request asks too many."""
+        self.asked += 1
+        if self.asked > _QUESTIONS:
+            raise limited(f"One request may ask {_QUESTIONS} questions.", way_out="Send the others in another request.", retry_after=1)
+        with self.metrics.asking(question):
+            return ask()
+
+
+@router.post("/graphql", response_model=dict[str, Any], responses=responses(401, 403, 413, 429), summary="GraphQL", tags=["questions"])
+async def graphql(operation: Operation, caller: Caller, request: Request) -> Response:
+    """`{project(id: "shop") {trend(series: ["signup"]) {rows {period value} receipt {sql}}}}`. The schema tells the rest: it has a field
+    for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`."""
+    questions: CapacityLimiter = request.app.state.questions
+    if questions.available_tokens < 1:
+        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+    desk = Desk(caller, request.app.state.metrics)
+    return await to_thread.run_sync(_executed, operation, desk, limiter=questions)
+
+
+def _executed(operation: Operation, desk: Desk) -> Response:
+    desk.visitor.key()  # nobody without a key reads even the schema
+    schema = _schema()
+    try:
+        result = schema.execute_sync(
+            operation.query, variable_values=operation.variables, context_value=desk, operation_name=operation.operationName
+        )
+    except RecursionError:
+        raise invalid("The document is nested too deeply.", place="query") from None
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [_told(error) for error in result.errors]
+    return Json(body)
+
+
+def _told(error: Any) -> dict[str, Any]:
+    """An error in GraphQL's form, with ours in its extensions."""
+    cause = error.original_error
+    if isinstance(cause, AlmanacError):
+        ours = cause
+    elif cause is None or type(cause).__module__.startswith("graphql."):
+        ours = invalid(error.message, place="query", way_out="Compare it with the schema.")
+    else:
+        ours = errors.unforeseen(cause, "/graphql")
+    shown = {"message": ours.message, "extensions": ours.as_json()["error"]}
+    if error.path:
+        shown["path"] = error.path
+    if error.locations:
+        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    return shown
+
+
+def _schema() -> strawberry.Schema:
+    with _lock:
+        if "schema" not in _built:
+            from almanac.web.graphql_schema import build
+
+            _built["schema"] = build(registry(), depth=_DEPTH, tokens=_TOKENS, aliases=_ALIASES)
+    return _built["schema"]
+
+
+def plain(value: Any) -> Any:
+    """What the store gave, as GraphQL's encoder takes it."""
+    return json.loads(msgspec.json.encode(value, enc_hook=str))
