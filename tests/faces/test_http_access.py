@@ -56,6 +56,7 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("POST", "/api/v1/projects/{project}/merges/{edge}/undo", None, "admin"),
     ("POST", "/api/v1/projects/{project}/merges/{edge}/redo", None, "admin"),
     ("GET", "/api/v1/me", None, "own"),
+    ("POST", "/graphql", {"query": "{projects {id}}"}, "own"),
     ("GET", "/api/v1/projects", None, "server"),
     ("POST", "/api/v1/projects", {"name": "made by the matrix"}, "server"),
     ("GET", "/api/v1/ledger", None, "server"),

@@ -1,4 +1,4 @@
-"""To run it and to keep it well: serve, demo, backup, restore, doctor."""
+"""To run it and to keep it well: serve, demo, backup, restore, doctor; and to lend it to programs: mcp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from almanac.cli.wiring import AsJson, Commands, Data, reached, settings_of
+from almanac.cli.wiring import AsJson, Commands, Data, Of, reached, settings_of
 from almanac.core import settings as all_settings
 from almanac.core.settings import Settings
 from almanac.web.flags import of_settings, shaped
@@ -27,6 +27,7 @@ def add(app: Commands) -> None:
     app.command("backup")(backup)
     app.command("restore")(restore)
     app.command("doctor")(doctor)
+    app.command("mcp")(mcp)
 
 
 def serve(settings: Settings) -> int:
@@ -108,3 +109,21 @@ def doctor(
                 print(f"{item.name}: {item.way_out}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def mcp(
+    data: Data = None,
+    project: Of = "",
+    url: Annotated[str, typer.Option(help="Instead of a data folder: the address of a server.", show_default=False)] = "",
+    key: Annotated[str, typer.Option(envvar="ALMANAC_KEY", help="With --url: a read key.", show_default=False)] = "",
+) -> None:
+    """Serve questions, names and docs to a program that talks MCP over stdin and stdout. It can read, and change nothing."""
+    from almanac.app import VERSION
+    from almanac.web.client import Api, HttpTransport
+    from almanac.web.mcp import over_stdio
+
+    if url:
+        over_stdio(Api(HttpTransport(url, key)), VERSION, project=project)
+        return
+    with reached(data) as api:
+        over_stdio(api, VERSION, project=project)

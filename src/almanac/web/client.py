@@ -18,12 +18,13 @@ from datetime import date, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+import anyio.from_thread
+
 from almanac.core.errors import AlmanacError, Code, conflict, invalid, unavailable
 from almanac.core.ports import Key
 from almanac.core.settings import Settings
 from almanac.web.auth import Visitor, visitor_of
 from almanac.web.projects import only_id
-from almanac.web.rest import create_app
 from almanac.web.rooms import Rooms
 
 _ASKING: Final = 300.0  # seconds until a silent server counts as gone
@@ -86,6 +87,8 @@ class InProcess:
     """To the same ASGI app, in this process."""
 
     def __init__(self, rooms: Rooms) -> None:
+        from almanac.web.rest import create_app  # whoever talks to a server needs none of it
+
         self._app = create_app(rooms)
         self._app.dependency_overrides[visitor_of] = lambda: _Owner(rooms, "")
 
@@ -139,6 +142,42 @@ class InProcess:
             await put(None)
 
         asyncio.run(call())
+
+
+class WithinApp:
+    """From a thread that an app's own event loop started, to that app, with a key."""
+
+    def __init__(self, app: Any, key: str) -> None:
+        self._app = app
+        self._key = key
+
+    def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
+        """See `Transport.send`. The answer is gathered before its first piece is given."""
+        status, pieces = anyio.from_thread.run(self._call, method, path, body or b"")
+        if status >= 400:
+            raise error_of(status, b"".join(pieces))
+        yield from pieces
+
+    async def _call(self, method: str, path: str, body: bytes) -> tuple[int, list[bytes]]:
+        status, pieces = 200, list[bytes]()
+        given = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal given
+            if given:
+                await anyio.sleep_forever()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            pieces.append(message.get("body", b""))
+
+        scope = _scope(method, path)
+        scope["headers"].append((b"authorization", b"Bearer " + self._key.encode()))
+        await self._app(scope, receive, send)
+        return status, pieces
 
 
 def _scope(method: str, path: str) -> dict[str, Any]:
@@ -324,6 +363,16 @@ class Api:
         """The latest events."""
         query = {"limit": limit, "event": event, "distinct_id": distinct_id}
         found: list[dict[str, Any]] = self.call("GET", _under(project, "events"), query=query)
+        return found
+
+    def event_names(self, project: str) -> list[dict[str, Any]]:
+        """With how often and when they came, the most frequent first."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "event-names"))
+        return found
+
+    def properties(self, project: str, *, event: str = "") -> list[dict[str, Any]]:
+        """Of events, with the types they came in."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "properties"), query={"event": event})
         return found
 
     def ledger(self, project: str = "") -> list[dict[str, Any]]:

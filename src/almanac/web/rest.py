@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
 from almanac.core.errors import invalid, limited
-from almanac.web import definitions, errors, forms, graphql, live, manage, openapi, page, people, reads, tables, tracking, transfer
+from almanac.web import definitions, errors, forms, graphql, live, manage, mcp, openapi, page, people, reads, tables, tracking, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -46,8 +46,20 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.health = Health(rooms)
     app.state.metrics = Metrics(rooms)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
+    # Tools wait for other paths of this app, so that their threads are none of those.
+    app.state.tools = CapacityLimiter(WAITING_PER_SLOT)
     errors.install(app)
-    for part in (router, manage.router, definitions.router, people.router, tracking.router, transfer.router, graphql.router, page.router):
+    for part in (
+        router,
+        manage.router,
+        definitions.router,
+        people.router,
+        tracking.router,
+        transfer.router,
+        graphql.router,
+        mcp.router,
+        page.router,
+    ):
         app.include_router(part)
     live.install(app, rooms)
     openapi.install(app)

@@ -1,0 +1,143 @@
+"""MCP: the toolbox over HTTP at /mcp, with a read key, and over stdio.
+
+The library is imported when it is first needed: a server that nobody asks so pays neither the time nor the memory.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from almanac.core.errors import AlmanacError, denied
+from almanac.web import errors
+from almanac.web.auth import Caller, Visitor
+from almanac.web.client import Api, WithinApp
+from almanac.web.toolbox import INSTRUCTIONS, Toolbox
+
+if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+
+router = APIRouter()
+
+
+@router.post("/mcp", include_in_schema=False)
+async def over_http(request: Request, caller: Caller) -> Response:
+    """One message of MCP's streamable HTTP, answered with JSON. Without sessions: each message stands alone, and each shows the key."""
+    await to_thread.run_sync(_admitted, caller)
+    server = server_of(Toolbox(Api(WithinApp(request.app, caller.secret))), caller.rooms.version, request.app.state.tools)
+    return _Passed(server, request)
+
+
+def _admitted(caller: Visitor) -> None:
+    """Whoever may read something; what, is seen to whenever a tool reads."""
+    if caller.key().role == "write":
+        raise denied("This is a key of role write: it may only send events.", way_out="A read key may do this.", status=403)
+
+
+class _Passed(Response):
+    """What the library answers to this request."""
+
+    def __init__(self, server: Server[Any], request: Request) -> None:
+        super().__init__()
+        self._server, self._request = server, request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        body = await self._request.body()
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        # No guard against rebinding: that a page of another origin cannot know is the key.
+        manager = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
+        async with manager.run():
+            await manager.handle_request(scope, again, send)
+
+
+def server_of(toolbox: Toolbox, version: str, limiter: CapacityLimiter | None = None) -> Server[Any]:
+    """The library's server over a toolbox. `limiter`: of the threads in which tools run."""
+    import mcp_types as types
+    from mcp.server.lowlevel import Server
+
+    tools = [
+        types.Tool(
+            name=tool.name,
+            title=tool.title,
+            description=tool.description,
+            input_schema=tool.schema,
+            annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        )
+        for tool in toolbox.tools.values()
+    ]
+    pages = [
+        types.Resource(uri=page.uri, name=page.name, description=page.description, mime_type="text/markdown") for page in toolbox.pages
+    ]
+
+    async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=tools)
+
+    async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        found, failed = await to_thread.run_sync(_called, toolbox, params.name, params.arguments or {}, limiter=limiter)
+        text = json.dumps(found, ensure_ascii=False, default=str)
+        content: list[Any] = [types.TextContent(type="text", text=text)]
+        return types.CallToolResult(content=content, structured_content=found, is_error=failed)
+
+    async def list_resources(context: Any, params: Any) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=pages)
+
+    async def read_resource(context: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        from mcp.shared.exceptions import MCPError
+
+        try:
+            text = toolbox.read(str(params.uri))
+        except AlmanacError as error:
+            raise MCPError(types.INVALID_PARAMS, str(error), error.as_json()["error"]) from None
+        contents: list[Any] = [types.TextResourceContents(uri=params.uri, mime_type="text/markdown", text=text)]
+        return types.ReadResourceResult(contents=contents)
+
+    return Server(
+        "almanac",
+        version=version,
+        title="Almanac",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_read_resource=read_resource,
+    )
+
+
+def _called(toolbox: Toolbox, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The outcome of a tool, and whether it is an error, in the one shape of errors."""
+    try:
+        return toolbox.call(name, arguments), False
+    except AlmanacError as error:
+        return error.as_json(), True
+    except Exception as error:
+        return errors.unforeseen(error, f"/mcp {name}").as_json(), True
+
+
+def over_stdio(api: Api, version: str, *, project: str = "") -> None:
+    """Serves who started this process, until it closes its end. `project`: the one that is meant when a tool is told none."""
+    import anyio
+    from mcp.server.stdio import stdio_server
+
+    server = server_of(Toolbox(api, project), version)
+
+    async def serve() -> None:
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+    anyio.run(serve)
