@@ -257,6 +257,21 @@ def _change(key: tuple[str, str], before: Mapping[str, Any] | None, after: Mappi
     return Change(*key, action, "".join(difflib.unified_diff(old, new, "saved", "file")))
 
 
+class _Loader(yaml.SafeLoader):
+    """Dates stay the texts that they are written as."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def from_yaml(text: str) -> Any:
+    """What a file holds, JSON's kinds of values only. Raises `yaml.YAMLError`."""
+    return yaml.load(text, _Loader)
+
+
 def as_yaml(body: Any) -> str:
     """As files are written: in the order given, readable letters."""
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)

@@ -11,7 +11,7 @@ import yaml
 
 from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
 from almanac.core.errors import invalid
-from almanac.definitions import as_yaml
+from almanac.definitions import as_yaml, from_yaml
 from almanac.web.terminal import print_json, say, show, show_rows
 
 app = Commands(help="Metrics, segments, saved questions and entries of the tracking plan: list, show, save, history, remove, export.")
@@ -56,7 +56,7 @@ def apply(files: Files, prune: Prune = False, project: Of = "", data: Data = Non
     """Save the definitions of files; all are checked before the first is saved."""
     with entered(project, data) as (api, chosen):
         changes = api.apply(chosen, read_files(files), prune=prune)
-    _show(changes, as_json, "was")
+    _show(changes, as_json, "were")
 
 
 def _show(changes: Sequence[Mapping[str, Any]], as_json: bool, verb: str) -> None:
@@ -73,12 +73,7 @@ def read_files(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """All files as one. Raises `invalid` naming file and line."""
     whole: dict[str, dict[str, Any]] = {}
     for file in files:
-        try:
-            found = yaml.safe_load(file.read_text())
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f"{file}:{mark.line + 1}" if mark else str(file)
-            raise invalid(f"The file is not YAML: {getattr(error, 'problem', error)}.", place=place) from None
+        found = _yaml(file)
         if not isinstance(found, dict) or not all(isinstance(items, dict) for items in found.values()):
             raise invalid(
                 "The file holds no definitions.",
@@ -91,6 +86,15 @@ def read_files(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
                 raise invalid(f"{twice[0]!r} is in two files.", place=f"{file}: {section}", way_out="Keep it in one.")
             known |= {str(name): body for name, body in items.items()}
     return whole
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return from_yaml(file.read_text())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise invalid(f"The file is not YAML: {getattr(error, 'problem', error)}.", place=place) from None
 
 
 @app.command("list")
@@ -127,7 +131,7 @@ def save(
     as_json: AsJson = False,
 ) -> None:
     """Save one, as a further version."""
-    body = yaml.safe_load(file.read_text())
+    body = _yaml(file)
     if not isinstance(body, dict):
         raise invalid(f"The file holds no {kind}.", place=str(file), way_out="Write its fields, one a line.")
     with entered(project, data) as (api, chosen):

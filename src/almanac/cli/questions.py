@@ -15,7 +15,8 @@ import typer
 from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
 from almanac.core.errors import invalid
 from almanac.web.flags import meant, of_question, shaped
-from almanac.web.terminal import print_answer, print_event, print_json, print_update, say
+from almanac.web.tables import MEDIA_TYPES
+from almanac.web.terminal import print_answer, print_event, print_json, print_update, say, write_pieces
 
 
 def add_free(app: Commands) -> None:
@@ -31,12 +32,25 @@ def ask(
     file: Annotated[str, typer.Argument(help="File with a question as JSON, or - for stdin.", show_default=False)] = "",
     saved: Annotated[str, typer.Option(help="Instead: the name of a saved question.", show_default=False)] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Past the cache.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the rows to a file: .csv, .ndjson, .parquet or .json.", show_default=False)
+    ] = None,
     project: Of = "",
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _ask(asked(file, saved), project, data, as_json, fresh=fresh)
+    question = asked(file, saved)
+    if output is None:
+        _ask(question, project, data, as_json, fresh=fresh)
+        return
+    format_ = output.suffix.removeprefix(".")
+    if format_ not in MEDIA_TYPES:
+        way_out = f"Use .{', .'.join(MEDIA_TYPES)}."
+        raise invalid(f"Answers are not written as {output.suffix or 'that'}.", place=str(output), way_out=way_out)
+    with entered(project, data) as (api, chosen):
+        size = write_pieces(api.answer_file(chosen, question, format_, fresh=fresh), output)
+    say(f"{output}: {size} bytes.")
 
 
 def explain(

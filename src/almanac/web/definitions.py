@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from almanac.core.compare import compare
@@ -37,6 +37,8 @@ class DefinitionBody(BaseModel):
 
 class DefinitionFile(Form):
     """Many definitions at once, as in a file of `almanac apply`."""
+
+    model_config = ConfigDict(extra="allow")  # another section is refused where all files are read
 
     metrics: dict[str, Any] = Field({}, description="Metrics by their names.")
     segments: dict[str, Any] = Field({}, description="Segments by their names.")
