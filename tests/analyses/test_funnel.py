@@ -13,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_funnel
+from tests.analyses.behind import behind
 
 from almanac.core.errors import AlmanacError
+from almanac.core.ports import Definition
 
 SHOP = Path(__file__).parents[2] / ".." / "shared" / "data" / "ecom_clickstream" / "ecom.csv.gz"
 
@@ -32,27 +34,36 @@ NAMES = "abcdx"
 def people(seed: int, count: int, events: int, spacing: int) -> list[dict[str, Any]]:
     """Random events of so many people: few names and few instants, so that steps repeat and coincide.
 
-    At one instant a person has one plan: which of two would be the first to be touched is not said."""
+    At one instant a person has one plan (which of two would be the first to be touched is not said), one product and one session."""
     chance = random.Random(seed)
     plans = [chance.choice(["pro", "free", "team", "", "max"]) for _ in range(30)]
+    products = [chance.choice(["hat", "coat", "hat", ""]) for _ in range(30)]
+    visits = [chance.choice(["", "", "one", "two"]) for _ in range(10)]
     moments = [(person, chance.randrange(0, 30)) for person in range(count) for _ in range(chance.randrange(0, events))]
     return [
         {
             "person": f"p{person}",
             "event": chance.choice(NAMES),
             "time": START + timedelta(minutes=spacing * moment),
-            "properties": {"plan": plans[(moment + person) % 30]},
+            "properties": {"plan": plans[(moment + person) % 30], "product": products[(moment * 7 + person) % 30]},
+            "session_id": visits[(moment // 5 + person) % 10],
         }
         for person, moment in moments
     ]
 
 
+MINUTES = st.sampled_from([1, 10, 30, 60, 180]).map(lambda minutes: timedelta(minutes=minutes))
+
+
 @st.composite
 def questions(draw: st.DrawFn) -> dict[str, Any]:
     order = draw(st.sampled_from(["ordered", "ordered", "strict", "any"]))
+    counted = draw(st.sampled_from(["people", "people", "sessions"] + ["runs"] * 2 * (order != "any")))
     # In any order the oracle is exact for steps that are the same or have no event in common.
     steps = draw(st.lists(st.sampled_from(SELECTORS[:3] if order == "any" else SELECTORS), min_size=1, max_size=4))
     count = len(steps)
+    if order != "any" and draw(st.booleans()):
+        steps = [{**step, "within": draw(st.none() | MINUTES)} if place else step for place, step in enumerate(steps)]
     exclusions = []
     for _ in range(draw(st.integers(0, 2)) if count > 1 else 0):
         first = 1 if order == "any" else draw(st.integers(1, count - 1))
@@ -76,6 +87,11 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "steps": steps,
         "order": order,
         "window": timedelta(minutes=draw(st.sampled_from([1, 30, 60, 180, 1440, 100_000]))),
+        "within": draw(st.sampled_from(["person", "person", "session"])),
+        "session_timeout": draw(MINUTES),
+        "count": counted,
+        "reentry": draw(st.sampled_from(["always", "after", "never"])) if order == "ordered" else "always",
+        "hold": draw(st.sampled_from([[], [], ["product"], ["product", "plan"]])),
         "exclusions": exclusions,
         "breakdown": breakdown,
         "view": view,
@@ -90,7 +106,12 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def asked(question: dict[str, Any]) -> dict[str, Any]:
-    return {**question, "window": {"value": question["window"] / timedelta(minutes=1), "unit": "minute"}}
+    steps = [{**step, "within": length(step["within"])} if step.get("within") else step for step in question["steps"]]
+    return {**question, "steps": steps, "window": length(question["window"]), "session_timeout": length(question["session_timeout"])}
+
+
+def length(of: timedelta) -> dict[str, Any]:
+    return {"value": of / timedelta(minutes=1), "unit": "minute"}
 
 
 def written(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,13 +125,23 @@ def written(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     spacing=st.sampled_from([1, 10, 60, 240]),
     question=questions(),
     day=st.integers(1, 20),
+    converted=st.sampled_from([None, True, False]),
 )
-def test_any_funnel_equals_the_oracle(ask: Any, seed: int, events: int, spacing: int, question: dict[str, Any], day: int) -> None:
+def test_any_funnel_equals_the_oracle(
+    world: Any, seed: int, events: int, spacing: int, question: dict[str, Any], day: int, converted: bool | None
+) -> None:
     happened = people(seed, 40, events, spacing)
-    now = START + timedelta(days=day)
-    rows = ask(written(happened), asked(question), now=now)
-    expected = oracle_funnel.funnel(happened, question, now)
-    same(rows, expected)
+    world.now = START + timedelta(days=day)
+    project = world.project()
+    world.insert(project, written(happened))
+    rows = world.engine.ask(project, asked(question)).rows
+    same(rows, oracle_funnel.funnel(happened, question, world.now))
+    for row in rows[seed % 3 :: max(1, len(rows) // 2)]:
+        if converted is False and (row.get("step") == 1 or question["view"] == "time_to_convert"):
+            continue
+        asked_row = row if converted is None else {**row, "converted": converted}
+        expected = oracle_funnel.behind(happened, question, world.now, row, converted)
+        assert behind(world, project, asked(question), asked_row, {event["person"] for event in happened}) == expected
 
 
 def same(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
@@ -132,6 +163,37 @@ def test_twenty_steps_over_years_need_wider_marks(ask: Any, seed: int, question:
     happened = people(seed, 6, 60, 10)
     rows = ask(written(happened), asked(question), now=START + timedelta(days=30))
     same(rows, oracle_funnel.funnel(happened, question, START + timedelta(days=30)))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32),
+    events=st.integers(2, 12),
+    question=questions().filter(lambda question: len(question["steps"]) > 1),
+    correlate=st.sampled_from(["events", "event_properties", "person_properties"]),
+    to_step=st.integers(2, 4),
+    converted=st.sampled_from([None, True, False]),
+)
+def test_what_goes_with_conversion_equals_the_oracle(
+    world: Any, seed: int, events: int, question: dict[str, Any], correlate: str, to_step: int, converted: bool | None
+) -> None:
+    happened = people(seed, 40, events, 10)
+    of_people = {event["person"]: {"plan": "early" if seed % 7 == int(event["person"][1:]) % 7 else ""} for event in happened}
+    names = [] if correlate == "events" else ["plan"] if correlate == "person_properties" else ["plan", "product"]
+    last = min(to_step, len(question["steps"]))
+    question |= {"view": "correlation", "breakdown": None, "count": "people", "from_step": 1 + seed % (last - 1), "to_step": last}
+    question |= {"correlate": correlate, "properties": names, "limit": 500}
+    world.now = START + timedelta(days=20)
+    project = world.project()
+    world.insert(project, [{**event, "person_properties": of_people[event["person"]]} for event in written(happened)])
+    rows = world.engine.ask(project, asked(question)).rows
+    expected = oracle_funnel.correlation(happened, question, world.now, of_people)
+    same(rows, expected)
+    for row in rows[:2]:
+        asked_row = row if converted is None else {**row, "converted": converted}
+        having = oracle_funnel.having(happened, question, world.now, of_people)[row["property"], row["value"]]
+        wanted = sorted(person for person, did in having if converted in (None, did))
+        assert behind(world, project, asked(question), asked_row, of_people) == wanted
 
 
 OVERLAPPING = st.lists(
@@ -247,6 +309,62 @@ def test_a_step_may_hold_several_values_of_a_person(ask: Any) -> None:
     ]
 
 
+def test_statements_about_people_are_in_no_session(ask: Any) -> None:
+    """Ann's identify lies between her search and her order, 40 minutes apart: it does not bridge the pause, and is no step itself."""
+    events = [at("ann", "search", 0), {**at("ann", "known", 20), "kind": "identify"}, at("ann", "order", 40)]
+    question = {**JANUARY, "steps": ["search", "order"], "within": "session"}
+    assert [row["count"] for row in ask(events, question)] == [1, 0]
+    assert [row["count"] for row in ask(events, {**question, "session_timeout": "40 minutes"})] == [1, 1]
+    assert [row["count"] for row in ask(events, {**question, "steps": ["known"]})] == [0]
+
+
+def test_a_built_in_column_may_be_held(ask: Any) -> None:
+    """Ann looks around in one country and orders in another; bob stays in his."""
+    events = [
+        {**at("ann", "search", 0), "country": "FR"},
+        {**at("ann", "order", 5), "country": "DE"},
+        {**at("bob", "search", 0), "country": "DE"},
+        {**at("bob", "order", 5), "country": "DE"},
+    ]
+    assert [row["count"] for row in ask(events, {**JANUARY, "steps": ["search", "order"], "hold": ["@country"]})] == [2, 1]
+
+
+def test_a_saved_metric_keeps_its_place_in_the_funnel(world: Any) -> None:
+    """The limit of a step and the place of an exclusion are the funnel's own, whatever stands for the events."""
+    project = world.project()
+    world.now = START + timedelta(days=10)
+    world.insert(project, [at("ann", "visit", 0), at("ann", "pay", 20), at("ann", "order", 30)])
+    for name, event in (("orders", "order"), ("payments", "pay")):
+        world.projects.save_definition(project, Definition("metric", name, {"event": event}))
+    late = {**JANUARY, "steps": ["visit", {"metric": "orders", "within": "10 minutes"}]}
+    assert [row["count"] for row in world.engine.ask(project, late).rows] == [1, 0]
+    after_payment = {**JANUARY, "steps": ["visit", "pay", "order"], "exclusions": [{"metric": "payments", "from_step": 2}]}
+    assert [row["count"] for row in world.engine.ask(project, after_payment).rows] == [1, 1, 1]
+
+
+def test_blocks_of_starts_are_one_after_another(ask: Any) -> None:
+    """3000 visits a second apart, each run open for 10 seconds: one visit in eleven starts a run, over all blocks."""
+    events = [{"person": "ann", "event": "visit", "time": (START + timedelta(seconds=second)).isoformat()} for second in range(3000)]
+    rows = ask(events, {**JANUARY, "steps": ["visit", "order"], "window": "10 seconds", "count": "runs", "reentry": "after"})
+    assert [row["count"] for row in rows] == [273, 0]
+
+
+def test_strongest_evidence_is_shown_first_when_there_is_much(ask: Any) -> None:
+    """Of a thousand values that one person each has, and one that all who paid have, the latter alone is significant."""
+    events = []
+    for number in range(1000):
+        name = f"p{number}"
+        events += [at(name, "signup", 0), at(name, "look", 1, page=f"page {number}", plan="pro" if number < 300 else "free")]
+        events += [at(name, "pay", 2)] * (number < 200)
+    correlation = {"view": "correlation", "correlate": "event_properties", "properties": ["page", "plan"], "limit": 3}
+    rows = ask(events, {**JANUARY, "steps": ["signup", "pay"], **correlation})
+    assert [(row["value"], row["success_count"], row["failure_count"], row["significant"]) for row in rows] == [
+        ("pro", 200, 100, True),
+        ("page 0", 1, 0, False),
+        ("free", 0, 700, True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("question", "place", "words"),
     [
@@ -259,6 +377,19 @@ def test_a_step_may_hold_several_values_of_a_person(ask: Any) -> None:
         ({"steps": ["a", "b"], "breakdown": {"property": "p", "attribution": "step", "attribution_step": 3}}, "", "there are 2 steps"),
         ({"steps": ["a", "b"], "view": "time_to_convert", "from_step": 2}, "", "before to_step"),
         ({"steps": ["a", "b"], "view": "trend", "to_step": 3}, "", "before to_step"),
+        ({"steps": [{"event": "a", "within": "1 hour"}, "b"]}, "", "the first step does not have"),
+        ({"steps": ["a", {"event": "b", "within": "1 hour"}], "order": "any"}, "", "use window instead of within"),
+        ({"steps": ["a", {"event": "b", "within": "0 days"}]}, "steps.1.within.value", "greater than 0"),
+        ({"steps": ["a", "b"], "order": "any", "count": "runs"}, "", "count people or sessions"),
+        ({"steps": ["a", "b"], "order": "strict", "reentry": "after"}, "", "goes with the order ordered"),
+        ({"steps": ["a", "b"], "hold": [{"property": "p", "of": "person"}]}, "hold.0.of", "not possible here"),
+        ({"steps": ["a", "b"], "hold": ["@planet"]}, "property", "no built-in column"),
+        ({"steps": ["a", "b"], "exclusions": [{"event": "x", "from_step": "c"}]}, "", "step is called 'c'"),
+        ({"steps": ["a", "b", "a"], "exclusions": [{"event": "x", "from_step": "a"}]}, "", "steps are called 'a'"),
+        ({"steps": ["a", "b"], "view": "correlation", "count": "runs"}, "", "compares people"),
+        ({"steps": ["a", "b"], "view": "correlation", "properties": ["p"]}, "", "takes no properties"),
+        ({"steps": ["a", "b"], "view": "correlation", "correlate": "event_properties"}, "", "names those to correlate with"),
+        ({"steps": ["a"], "view": "correlation"}, "", "before to_step"),
         ({"steps": ["a"], "view": "trend", "interval": "hour", "date_from": "2020-01-01"}, "interval", "more than 2000 periods"),
     ],
 )
@@ -267,3 +398,24 @@ def test_a_wrong_funnel_is_refused_by_the_name_of_its_field(ask: Any, question: 
         ask([], {"kind": "funnel", **question})
     assert caught.value.code == "invalid"
     assert (caught.value.place, words in caught.value.message) == (place, True), caught.value
+
+
+@pytest.mark.parametrize(
+    ("question", "row", "place"),
+    [
+        ({}, {}, "step"),
+        ({}, {"step": 3}, "step"),
+        ({}, {"step": 1, "converted": False}, "step"),
+        ({}, {"step": 2, "converted": "no"}, "converted"),
+        ({"breakdown": "plan"}, {"step": 1}, "breakdown"),
+        ({"view": "trend"}, {"period": "2025-01-05"}, "period"),
+        ({"view": "time_to_convert"}, {"bin_start_seconds": 5}, "bin_start_seconds"),
+        ({"view": "time_to_convert"}, {"bin_start_seconds": 5, "bin_end_seconds": 6, "converted": False}, "converted"),
+        ({"view": "correlation"}, {"property": "plan", "value": "pro"}, "property"),
+        ({"view": "correlation"}, {"property": "@event"}, "value"),
+    ],
+)
+def test_a_row_that_the_answer_cannot_have_is_refused(world: Any, question: dict[str, Any], row: dict[str, Any], place: str) -> None:
+    with pytest.raises(AlmanacError) as caught:
+        behind(world, world.project(), {**JANUARY, "steps": ["a", "b"], **question}, row, [])
+    assert (caught.value.code, caught.value.place) == ("invalid", place)

@@ -18,7 +18,7 @@ NOT_FOLLOWED = {
 }
 # Words of the cases for what is asked here without them, or in another word.
 ORDERS = {"strict_repeats_allowed": "strict"}  # ch-008: an event out of turn stops the run under both rules
-VIEWS = {"funnel_trend": "trend", "funnel_time_to_convert": "time_to_convert"}
+VIEWS = {"funnel_trend": "trend", "funnel_time_to_convert": "time_to_convert", "funnel_correlation": "correlation"}
 
 
 def worked_cases() -> list[Any]:
@@ -83,6 +83,9 @@ def test_worked_case(ask: Any, case: dict[str, Any]) -> None:
         assert sum(row["count"] for row in steps(user)) == level
     check_trend(rows, expected)
     check_bins(rows, expected, steps)
+    for name in ("odds_ratio", "success_count", "failure_count"):
+        if name in expected:
+            assert {row["value"]: row[name] for row in rows} == pytest.approx(expected[name])
 
 
 def check_counts(rows: list[dict[str, Any]], expected: dict[str, Any]) -> None:
