@@ -15,6 +15,8 @@ from almanac.core.time import TimeRange
 
 DIMENSIONS: Final = (identifier("breakdown"), identifier("breakdown_2"), identifier("breakdown_3"))
 
+_ALL: Final = Sql("1")
+
 PLAIN: Final = """
     SELECT
         $block AS block,
@@ -33,7 +35,7 @@ PEOPLE: Final = """
     SELECT
         $block AS block,
         $side AS side,
-        toUInt32(change.2) AS period,
+        toUInt32(change.2) * $unit AS period,
         $listed
         CAST([$results], 'Array(Nullable(Float64))') AS results
     FROM
@@ -129,7 +131,7 @@ class Blocks:
         parts = [self._plan.parts[at] for at in block.places]
         conditions = [self._conditions[at] for at in block.places]
         # With one condition, the WHERE has sorted out all others already.
-        on = conditions if len(conditions) > 1 else [Sql("1")]
+        on = conditions if len(conditions) > 1 else [_ALL]
         wanted = any_of(conditions)
         if block.way == "people":
             return self._people(place, side, parts, on, where, wanted)
@@ -176,7 +178,9 @@ class Blocks:
         )
 
     def _people(self, place: Sql, side: Sql, parts: list[Part], on: list[Sql], where: Sql, wanted: Sql) -> Sql:
-        moment = sql("toUInt32(toDate($day)) * 86400", day=self._period_start()) if self._plan.by_day else self._period()
+        # Days are gathered as the two bytes that they are.
+        unit = 86_400 if self._plan.by_day else 1
+        moment = sql("toUInt16(toDate($day))", day=self._period_start()) if self._plan.by_day else self._period()
         names = [identifier(f"active_{at}") for at in range(len(parts))]
         actives = [
             sql("$active AS $name", active=_first_active(moment, one) if part.running else _active(moment, one), name=name)
@@ -185,11 +189,12 @@ class Blocks:
         changes = [
             sql("arrayMap(moment -> ($place, moment, 1), $active)", place=number(at), active=name)
             if part.running
-            else sql(ROLLING, place=number(at), active=name, window=number(part.seconds))
+            else sql(ROLLING, place=number(at), active=name, window=number(part.seconds // unit))
             for at, (part, name) in enumerate(zip(parts, names, strict=True))
         ]
         return sql(
             PEOPLE,
+            unit=number(unit),
             block=place,
             side=side,
             listed=self._commas(),
@@ -228,7 +233,7 @@ class Blocks:
             events=scope.events(),
             scope=scope.where(plan.widest()),
             wanted=any_of(self._conditions),
-            biggest=_measure(shown, scope, condition if len(plan.parts) > 1 or first != plan.parts[0].measured else Sql("1")),
+            biggest=_measure(shown, scope, condition if len(plan.parts) > 1 or first != plan.parts[0].measured else _ALL),
             limit=number(breakdown.limit),
             other=scope.bind(OTHER, "String"),
         )
@@ -248,6 +253,8 @@ def _active(moment: Sql, on: Sql) -> Sql:
 
 
 def _first_active(moment: Sql, on: Sql) -> Sql:
+    if on == _ALL:
+        return sql("[min($moment)]", moment=moment)
     return sql("if(countIf($on) = 0, [], [minIf($moment, $on)])", moment=moment, on=on)
 
 
@@ -274,7 +281,7 @@ def _of_person(measured: Measured, scope: Scope, on: Sql) -> Sql:
     """Of one person: the sum of the property, or how many events; NULL without any."""
     if measured.property:
         return sql("sumKahanIf($value, $on)", value=scope.number(measured.property), on=on)
-    return sql("nullIf(countIf($on), 0)", on=on)
+    return Sql("count()") if on == _ALL else sql("nullIf(countIf($on), 0)", on=on)
 
 
 def aggregate(measured: Measured, scope: Scope, value: Sql, on: Sql) -> Sql:
