@@ -108,8 +108,9 @@ async def subscribe(port: int, key: str, project: str, seconds: float, count: in
         await loop.create_connection(lambda one=one: one, "127.0.0.1", port)
         if number % 50 == 49:
             await asyncio.sleep(0.05)
-    while not all(one.messages for one in made):
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        while not all(one.messages for one in made):
+            await asyncio.sleep(0.1)
     print("ready", flush=True)
     began = time.time()
     await asyncio.sleep(seconds)

@@ -58,6 +58,10 @@ class Stack:
         self._thread.join(20)
         assert not self._thread.is_alive()
 
+    def figure(self, name: str) -> float:
+        """A figure of the live face, as /metrics has it."""
+        return next(sample.value for family in self.live.collect() for sample in family.samples if sample.name == f"almanac_live_{name}")
+
     def client(self, key: str = "", **more: Any) -> Client:
         """A connection that shows this key in its header."""
         return Client(self.port, key, **more)

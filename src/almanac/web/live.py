@@ -11,13 +11,15 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, FastAPI
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.datastructures import Headers
@@ -267,7 +269,7 @@ class Session:
             self._live.hub.leave(subscription.topic, subscription)
 
 
-class Live:
+class Live(Collector):
     """All connections of one server."""
 
     def __init__(self, rooms: Rooms) -> None:
@@ -320,10 +322,13 @@ class Live:
         finally:
             self._sessions.discard(session)
 
-    def counts(self) -> dict[str, int]:
-        """Connections, subscriptions, and looks at the store so far."""
-        subscriptions = sum(len(session.subscriptions) for session in self._sessions)
-        return {"connections": len(self._sessions), "subscriptions": subscriptions, "looks": self.hub.looks}
+    def collect(self) -> Iterator[Metric]:
+        """Figures for Prometheus."""
+        sessions = list(self._sessions)
+        yield GaugeMetricFamily("almanac_live_connections", "Live connections.", len(sessions))
+        subscriptions = sum(len(session.subscriptions) for session in sessions)
+        yield GaugeMetricFamily("almanac_live_subscriptions", "What they follow, all together.", subscriptions)
+        yield CounterMetricFamily("almanac_live_looks", "Answers read for them.", self.hub.looks)
 
     def _refused(self, grant: tuple[str, str], error: AlmanacError) -> None:
         for session in list(self._sessions):
@@ -340,6 +345,7 @@ def plain() -> Response:
 def install(app: FastAPI, rooms: Rooms) -> None:
     """Gives `app` the live face."""
     app.state.live = Live(rooms)
+    app.state.metrics.also(app.state.live)
     app.include_router(router)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,7 +34,7 @@ class Update:
     removed: list[dict[str, Any]]
 
 
-def updates(url: str, key: str, project: str, question: Mapping[str, Any]) -> Iterator[Update]:
+def updates(url: str, key: str, project: str, question: Mapping[str, Any]) -> Generator[Update]:
     """What the answer to `question` is, and again whenever it changed; for ever. Raises `AlmanacError` as the server says it, and
     `unavailable` when the server does not answer at first; later it is waited for."""
     answer: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def updates(url: str, key: str, project: str, question: Mapping[str, Any]) -> It
             yield Update(answer, [row for _, row in rows], [dict(zip(names, values, strict=True)) for values in removed])
 
 
-def latest_events(url: str, key: str, project: str, event: str = "") -> Iterator[dict[str, Any]]:
+def latest_events(url: str, key: str, project: str, event: str = "") -> Generator[dict[str, Any]]:
     """The events of a project as they come in, at most 50 a second, of one name if one is given; those of a while ago come first. Raises
     as `updates` does."""
     for message in _messages(url, key, {"project": project, "events": {"event": event} if event else {}}):

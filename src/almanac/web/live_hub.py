@@ -29,7 +29,7 @@ MOST_OF_A_PROJECT: Final = 200
 
 T = TypeVar("T")
 
-_SHARE: Final = 0.5  # of one core, for all looks together
+_SHARE: Final = 1.0  # of the time, for all looks together
 _AT_ONCE: Final = 2
 _QUICK: Final = 0.25  # seconds; what takes longer never has all threads
 _GIVE_WAY: Final = 0.05  # seconds that a look waits for questions that somebody waits for
@@ -185,7 +185,7 @@ class Hub:
         topic.followers.add(follower)
         if topic.late or (topic.tick is not None and topic.tick <= now):
             self._late([topic])
-        else:
+        elif topic.version:  # else its first look is under way
             follower.news()
 
     def leave(self, topic: Topic, follower: Follower) -> None:

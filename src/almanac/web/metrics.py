@@ -71,6 +71,10 @@ class Metrics:
         self._text = b""
         self._text_at = float("-inf")
 
+    def also(self, figures: Collector) -> None:
+        """Further figures, read at the moment of scraping."""
+        self._registry.register(figures)
+
     @contextmanager
     def asking(self, question: object) -> Iterator[None]:
         """Counts what happens within as one question."""
