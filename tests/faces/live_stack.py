@@ -85,7 +85,7 @@ class Client:
     def send(self, **message: Any) -> None:
         self.socket.send(json.dumps(message))
 
-    def next(self, seconds: float = 15, *, of: str = "") -> dict[str, Any]:
+    def next(self, seconds: float = 40, *, of: str = "") -> dict[str, Any]:
         """The next message, of that type if one is given; pings are passed over."""
         deadline = time.monotonic() + seconds
         while True:
@@ -107,7 +107,7 @@ class Client:
         return False
 
 
-def until(what: Callable[[], bool], seconds: float = 15) -> None:
+def until(what: Callable[[], bool], seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not come about in time"
