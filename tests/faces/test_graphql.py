@@ -153,6 +153,21 @@ def test_what_is_wrong_is_said_in_our_words(house: House, shop: Keys, selection:
     assert (error["code"], error["place"]) == (code, place), error
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"query": ""}, "query"),
+        ({"query": "query a {__typename}", "operationName": "b"}, "operationName"),
+        ({"query": "fragment f on Query {projects {id}}"}, "operationName"),
+        ({"query": "{__typename}", "variables": [1]}, "variables"),
+        ({"document": "{__typename}"}, "query"),
+    ],
+)
+def test_a_request_that_is_none_is_refused(house: House, shop: Keys, body: Any, place: str) -> None:
+    answer = house.client.post("/graphql", json=body, headers={"Authorization": f"Bearer {shop.read}"})
+    assert (answer.status_code, answer.json()["error"]["place"]) == (400, place)
+
+
 def test_what_fails_leaves_the_rest_whole(house: House, shop: Keys) -> None:
     good, bad = f'trend(series: ["visit"], interval: total, {DAYS}) {{rows {{value}}}}', "ask(question: {}) {kind}"
     body = sent(house, shop.read, f'{{a: project(id: "{shop.project}") {{good: {good} bad: {bad}}} b: project(id: "none") {{id}}}}')

@@ -116,7 +116,8 @@ async def _not_as_asked(request: Request, error: Exception) -> Response:
 
 def _first_problem(problems: Sequence[Any]) -> AlmanacError:
     problem = problems[0]
-    place = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path"))
+    location = problem["loc"]
+    place = ".".join(str(part) for part in (location[1:] if location[:1] and location[0] in ("body", "query", "path") else location))
     more = f" There are {len(problems) - 1} more." if len(problems) > 1 else ""
     if problem["type"] == "json_invalid":
         return invalid("The body is not valid JSON.", place=f"byte {place}", way_out=f"The parser says: {problem['ctx']['error']}.")

@@ -41,7 +41,7 @@ _built: dict[str, strawberry.Schema] = {}
 class Operation(Form):
     """A GraphQL request."""
 
-    query: str = Field(max_length=200_000, description="The document.")
+    query: str = Field(min_length=1, max_length=200_000, description="The document.")
     variables: dict[str, Any] | None = Field(None, description="Values of its variables.")
     operationName: str | None = Field(None, description="Which of its operations, when it has several.")  # noqa: N815 (GraphQL's word)
     extensions: dict[str, Any] | None = Field(None, description="Ignored.")
@@ -78,12 +78,17 @@ async def graphql(operation: Operation, caller: Caller, request: Request) -> Res
 def _executed(operation: Operation, desk: Desk) -> Response:
     desk.visitor.key()  # nobody without a key reads even the schema
     schema = _schema()
+    from strawberry.schema.exceptions import CannotGetOperationTypeError
+
     try:
         result = schema.execute_sync(
             operation.query, variable_values=operation.variables, context_value=desk, operation_name=operation.operationName
         )
     except RecursionError:
         raise invalid("The document is nested too deeply.", place="query") from None
+    except CannotGetOperationTypeError:
+        wanted = f"no operation {operation.operationName!r}" if operation.operationName else "no operation"
+        raise invalid(f"The document has {wanted}.", place="operationName", way_out="Give the name of one of its operations.") from None
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
         body["errors"] = [_told(error) for error in result.errors]
