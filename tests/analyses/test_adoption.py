@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_adoption
-from tests.analyses.people_behind import people_behind
+from tests.analyses.behind import people_behind
 
 from almanac.core.errors import AlmanacError
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_attribution
+from tests.analyses.behind import people_behind
 
-from almanac.core.analysis import analysis_of
 from almanac.core.errors import AlmanacError
 from almanac.core.sql import Sql
 
@@ -86,17 +86,7 @@ def test_any_attribution_equals_the_oracle(world: Any, seed: int, question: dict
     for row, wanted in zip(rows, told, strict=True):
         assert row == pytest.approx(wanted, abs=1e-6)
     for place in random.Random(seed).sample(range(len(rows)), min(1, len(rows))):
-        assert people_behind(world, project, asked, rows[place]) == len(expected[place]["people"])
-
-
-def people_behind(world: Any, project: str, question: dict[str, Any], row: dict[str, Any]) -> int:
-    engine, analysis = world.engine, analysis_of("attribution")
-    asked = engine._understand(world.projects.project(project), question)
-    scope = engine._scope(asked)
-    found = world.store.query(scope.complete(analysis.members(asked.question, scope, row).statement))
-    assert [column.name for column in found.columns] in ([], ["person"])  # the engine names none without rows
-    assert len(set(found.rows)) == len(found.rows)
-    return len(found.rows)
+        assert len(people_behind(world, project, asked, rows[place])) == len(expected[place]["people"])
 
 
 def at(person: str, event: str, hour: float, **properties: Any) -> dict[str, Any]:

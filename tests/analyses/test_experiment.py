@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_experiment
+from tests.analyses.behind import people_behind
 
-from almanac.analyses.experiment import ANALYSIS
 from almanac.core.errors import AlmanacError
 
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)  # Europe's clocks change in the night to the 29th
@@ -74,14 +74,6 @@ def written(question: Mapping[str, Any]) -> dict[str, Any]:
     return {**question, "window": None, "cuped": None, **lengths, "breakdown": broken}
 
 
-def members(world: Any, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> list[int]:
-    """The people behind a row, as the store gives them."""
-    asked = world.engine._understand(world.projects.project(project), question)
-    scope = world.engine._scope(asked)
-    assert ANALYSIS.members is not None
-    return [person for (person,) in world.store.query(scope.complete(ANALYSIS.members(asked.question, scope, row).statement)).rows]
-
-
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), question=questions(), merged=st.booleans(), pick=st.integers(0, 2**16))
 def test_any_experiment_equals_the_oracle(world: Any, seed: int, question: dict[str, Any], merged: bool, pick: int) -> None:
@@ -119,8 +111,7 @@ def test_any_experiment_equals_the_oracle(world: Any, seed: int, question: dict[
                 assert (row["effect"], row["standard_error"]) == (pytest.approx(effect), pytest.approx(error)), key
     if found:
         key = sorted(found)[pick % len(found)]
-        who = members(world, project, written(question), found[key])
-        assert len(who) == len(set(who)) == found[key]["people"]
+        assert len(people_behind(world, project, written(question), found[key])) == found[key]["people"]
 
 
 def seen(person: str, variant: Any = "test", **more: Any) -> dict[str, Any]:
@@ -178,6 +169,101 @@ def test_corrections_are_over_all_comparisons(ask: Any) -> None:
     p = {row["variant"]: row["p_value"] for row in plain[1:]}
     assert {row["variant"]: row["corrected_p_value"] for row in corrected[1:]} == {"b": pytest.approx(2 * p["b"]), "c": p["c"]}
     assert [row["significant"] for row in corrected] == [None, True, False]
+
+
+SAVED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "orders": ({"event": "a"}, {"type": "count", "event": "a"}),
+    "money": (
+        {
+            "event": "a",
+            "measure": "sum",
+            "property": "amount",
+            "direction": "down",
+            "filters": [{"property": "amount", "op": ">", "value": 1}],
+        },
+        {
+            "type": "sum",
+            "event": {"event": "a", "filters": [{"property": "amount", "op": ">", "value": 1}]},
+            "property": "amount",
+            "goal": "decrease",
+        },
+    ),
+    "buyers": ({"event": "a", "measure": "unique"}, {"type": "proportion", "event": "a"}),
+    "middle": ({"event": "a", "measure": "median", "property": "amount"}, {"type": "quantile", "event": "a", "property": "amount"}),
+    "upper": (
+        {"event": "a", "measure": "p90", "property": "amount"},
+        {"type": "quantile", "event": "a", "property": "amount", "quantile": 0.9},
+    ),
+    "each": (
+        {"formula": "x / y", "of": {"x": {"event": "a", "measure": "sum", "property": "amount"}, "y": {"metric": "visits"}}},
+        {"type": "ratio", "event": "a", "property": "amount", "denominator": "b"},
+    ),
+}
+
+
+def with_metrics(world: Any) -> str:
+    project: str = world.project()
+    world.insert(project, [{**event, "time": event["time"].isoformat()} for event in events_of(3)])
+    world.now = NOW
+    for name, body in {"visits": {"event": "b"}, **{name: saved for name, (saved, _) in SAVED.items()}}.items():
+        world.engine.definitions.save(project, "metric", name, body)
+    return project
+
+
+@pytest.mark.parametrize("method", ["welch", "bayesian"])
+def test_a_saved_metric_is_the_same_as_its_own_form_written_out(world: Any, method: str) -> None:
+    project = with_metrics(world)
+    for name, (_, written_out) in SAVED.items():
+        by_name, plain = (
+            world.engine.ask(project, asked(metrics=[metric], method=method))
+            for metric in ({"metric": name}, {**written_out, "name": name})
+        )
+        assert by_name.rows == plain.rows
+        assert {row["metric"] for row in by_name.rows} == {name}
+        assert {item["name"] for item in by_name.receipt["definitions"]} == ({name, "visits"} if name == "each" else {name})
+
+
+def test_the_mean_of_a_saved_metric_is_of_events_with_a_number(world: Any) -> None:
+    """As the trend of the same metric has it: of all variants together, the sums and numbers of the ratio give the trend's mean."""
+    project = world.project()
+    amounts = {"ann": [10, 20], "bob": [60, "odd", None]}
+    events = [seen("ann"), seen("bob", "control")]
+    events += [{**seen(person), "event": "a", "properties": {"amount": one}} for person, given in amounts.items() for one in given]
+    world.insert(project, events)
+    world.now = NOW
+    world.engine.definitions.save(project, "metric", "basket", {"event": "a", "measure": "average", "property": "amount"})
+    rows = world.engine.ask(project, asked(metrics=[{"metric": "basket"}])).rows
+    assert {row["variant"]: row["value"] for row in rows} == {"test": 15, "control": 60}
+
+
+@pytest.mark.parametrize(
+    ("saved", "given", "words"),
+    [
+        ({"event": "a", "measure": "max", "property": "amount"}, {}, "is a max, which variants cannot be compared by"),
+        ({"event": "a", "measure": "count_per_person"}, {}, "is a count_per_person"),
+        ({"event": "a", "measure": "quantile", "quantile": 1, "property": "amount"}, {}, "least or greatest value"),
+        ({"formula": "x / y * 100", "of": {"x": "a", "y": "b"}}, {}, "a / b of two counts or sums"),
+        ({"formula": "x / y", "of": {"x": "a", "y": {"event": "b", "measure": "unique"}}}, {}, "a / b of two counts or sums"),
+        ({"event": "a"}, {"event": "b"}, "event is the metric's to say"),
+        ({"event": "a"}, {"type": "count"}, "type is the metric's to say"),
+        (None, {}, "there is no metric 'one'"),
+    ],
+)
+def test_a_saved_metric_that_variants_cannot_be_compared_by_is_refused(world: Any, saved: Any, given: dict[str, Any], words: str) -> None:
+    project = world.project()
+    if saved:
+        world.engine.definitions.save(project, "metric", "one", saved)
+    with pytest.raises(AlmanacError) as caught:
+        world.engine.ask(project, asked(metrics=[{"metric": "one", **given}]))
+    assert words in caught.value.message.lower(), caught.value
+
+
+def test_a_saved_experiment_keeps_the_name_of_its_metric(world: Any) -> None:
+    project = with_metrics(world)
+    question = asked(metrics=[{"metric": "orders"}], cuped="1 day", effect="absolute")
+    kept = world.engine.definitions.save(project, "question", "cart", question).body
+    assert kept["metrics"] == [{"metric": "orders"}]
+    assert world.engine.ask(project, {"saved": "cart"}).rows == world.engine.ask(project, question).rows
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_lifetime_value as oracle
+from tests.analyses.behind import people_behind
 
-from almanac.analyses import lifetime_value
 from almanac.core.errors import AlmanacError
 from almanac.predict import lifetime_value as model
 
@@ -213,11 +213,7 @@ def test_behind_each_row_are_as_many_people_as_its_size(world: Any, more: dict[s
     rows = world.engine.ask(project, question).rows
     assert sum(row["size"] for row in rows) > 10
     for row in rows:
-        understood = world.engine._understand(world.projects.project(project), question)
-        scope = world.engine._scope(understood)
-        behind = lifetime_value.members(understood.question, scope, row)
-        found = [person for (person,) in world.store.query(scope.complete(behind.statement)).rows]
-        assert (len(found), len(set(found))) == (row["size"], row["size"]), row
+        assert len(people_behind(world, project, question, row)) == row["size"], row
 
 
 def test_cdnow_from_its_orders(world: Any) -> None:

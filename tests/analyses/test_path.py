@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_path
+from tests.analyses.behind import people_behind
 
-from almanac.analyses.path import ANALYSIS
 from almanac.core.errors import AlmanacError
 from almanac.core.sql import Sql
 
@@ -91,14 +91,6 @@ def hashes(world: Any, names: list[str]) -> dict[str, int]:
     return dict(found.rows)
 
 
-def behind(world: Any, project: str, question: dict[str, Any], row: dict[str, Any]) -> list[int]:
-    """The people behind a row, as the store knows them."""
-    asked = world.engine._understand(world.projects.project(project), question)
-    scope = world.engine._scope(asked)
-    assert ANALYSIS.members is not None
-    return [person for (person,) in world.store.query(scope.complete(ANALYSIS.members(asked.question, scope, row).statement)).rows]
-
-
 @pytest.fixture(scope="module")
 def ids(world: Any) -> dict[str, int]:
     return hashes(world, PEOPLE)
@@ -139,7 +131,7 @@ def test_any_path_equals_the_oracle(world: Any, order: Any, ids: Any, worlds: An
         assert (row["average_seconds"], row["median_seconds"]) == pytest.approx((wanted["average_seconds"], wanted["median_seconds"]))
     if rows and pick % 4 == 0:
         chosen = pick // 4 % len(rows)
-        found = behind(world, project, question, rows[chosen])
+        found = people_behind(world, project, question, rows[chosen])
         assert sorted(found) == sorted(ids[person] for person in expected[chosen]["who"])
 
 
@@ -205,9 +197,9 @@ def test_nothing_happened_and_nothing_fits(answer: Any) -> None:
 def test_the_people_behind_no_row(world: Any) -> None:
     project = world.project()
     world.insert(project, [at("ann", "a", 0), at("ann", "b", 1)])
-    assert behind(world, project, {"kind": "path"}, {"step": 2, "from_node": "a", "to_node": "b"}) == []
+    assert people_behind(world, project, {"kind": "path"}, {"step": 2, "from_node": "a", "to_node": "b"}) == []
     with pytest.raises(AlmanacError, match="no row of the answer"):
-        behind(world, project, {"kind": "path"}, {"step": "1", "from_node": "a", "to_node": "b"})
+        people_behind(world, project, {"kind": "path"}, {"step": "1", "from_node": "a", "to_node": "b"})
 
 
 @pytest.mark.parametrize(

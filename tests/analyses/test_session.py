@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_session
-from tests.analyses.people_behind import people_behind
+from tests.analyses.behind import people_behind
 
 from almanac.core.errors import AlmanacError
 

@@ -29,25 +29,23 @@ from __future__ import annotations
 
 # Over 300 lines: a question stays in one file, and this one has four views.
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, LiteralString
 
 from pydantic import Field
 
+from almanac.analyses import breakdowns, periods
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
-from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, Selector
+from almanac.core.filters import Breakdown, Selector
 from almanac.core.ports import Result
-from almanac.core.sql import Sql, all_of, any_of, join, sql
+from almanac.core.sql import Sql, all_of, any_of, fill, join, sql
 from almanac.core.time import TimeRange
 
 _MOST_PERIODS: Final = 2000
-_MOST_ROWS: Final = 200_000
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS: Final = {"day": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 
 
@@ -96,17 +94,18 @@ class AdoptionRow(Row):
     p90_seconds: float | None = Field(None, description="Time within which nine of ten of them first used it.")
 
 
-# A person keeps the distinct periods and two instants, however many events there are. `joined`: the period of the first use, 0 when that
-# lies before the range or there is none.
+# A person keeps two sets of periods and two instants, however many events there are. `joined`: the period of the first use, NEVER when that
+# lies before the range or there is none; `adopted`: the first period in the range in which the person has used it, then or before.
 STATEMENT: Final = """
 WITH
+1000000 AS never,
 marked AS
 (
     SELECT
         person,
-        toUnixTimestamp64Micro(time) AS moment,
-        toUnixTimestamp($period) AS period,
-        moment >= {start:Int64} AS inside,
+        time,
+        $place AS place,
+        time >= $start AS inside,
         $feature AS uses,
         $text AS text
     FROM $events
@@ -116,13 +115,14 @@ per_person AS
 (
     SELECT
         person,
-        min(moment) AS seen,
-        minIf(moment, uses) AS began,
+        toUnixTimestamp64Micro(min(time)) AS seen,
+        toUnixTimestamp64Micro(minIf(time, uses)) AS began,
         max(uses) AS ever,
-        groupUniqArrayIf(period, inside) AS active,
-        groupUniqArrayIf(period, inside AND uses) AS used,
-        if(ever AND began >= {start:Int64}, arrayMin(used), 0) AS joined,
-        multiIf(NOT ever, 0, joined > 0, joined, arrayMin(active)) AS adopted,
+        max(uses AND NOT inside) AS used_before,
+        $active AS active,
+        $used AS used,
+        if(used_before OR empty(used), never, used[1]) AS joined,
+        multiIf(NOT ever, never, used_before, active[1], used[1]) AS adopted,
         $value AS value
     FROM marked
     GROUP BY person
@@ -132,58 +132,52 @@ per_person AS
 
 PERIODS: Final = """
 SELECT
-    if(place <= {limit:UInt64}, value, {other:String}) AS label,
-    period,
+    label,
+    at,
     sum(some_active) AS active,
     sum(some_used) AS used,
     sum(some_new) AS new,
     sum(some_reached) AS reached,
     sum(some_adopted) AS adopted
-FROM
-(
-    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-    FROM
-    (
+FROM $ranked
+GROUP BY label, at
+"""
+
+PERIODS_CELLS: Final = """(
         SELECT
             value,
-            period,
+            at,
             count() AS some_active,
-            countIf(has(used, period)) AS some_used,
-            countIf(period = joined) AS some_new,
-            countIf(period = arrayMin(active)) AS some_reached,
-            countIf(period = adopted) AS some_adopted,
+            countIf(has(used, at)) AS some_used,
+            countIf(at = joined) AS some_new,
+            countIf(at = active[1]) AS some_reached,
+            countIf(at = adopted) AS some_adopted,
             sum(some_reached) OVER (PARTITION BY value) AS size
         FROM per_person
-        ARRAY JOIN active AS period
-        GROUP BY value, period
-    )
-)
-GROUP BY label, period
-"""
+        ARRAY JOIN active AS at
+        GROUP BY value, at
+    )"""
 
 TIME_TO_USE: Final = """
 SELECT
-    if(place <= {limit:UInt64}, value, {other:String}) AS label,
+    label,
     sum(size) AS people,
     toFloat64(sum(some_seconds)) / 1e6 / people AS average,
     quantilesExactInclusiveMerge(0.25, 0.5, 0.75, 0.9)(some_times) AS quantiles
-FROM
-(
-    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-    FROM
-    (
+FROM $ranked
+GROUP BY label
+"""
+
+TIME_TO_USE_CELLS: Final = """(
         SELECT
             value,
             count() AS size,
             sum(toInt128(began - seen)) AS some_seconds,
             quantilesExactInclusiveState(0.25, 0.5, 0.75, 0.9)(began - seen) AS some_times
         FROM per_person
-        WHERE joined > 0
+        WHERE joined != never
         GROUP BY value
-    )
-)
-GROUP BY label
-"""
+    )"""
 
 CURVE: Final = """
 SELECT
@@ -195,44 +189,41 @@ SELECT
 FROM
 (
     SELECT
-        if(place <= {limit:UInt64}, value, {other:String}) AS label,
+        label,
         periods,
         took,
         sum(some) AS newcomers
-    FROM
-    (
-        SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-        FROM
-        (
-            SELECT
-                value,
-                least(intDiv({until:Int64} - seen, {length:Int64}), {intervals:Int64}) AS periods,
-                if(ever, least(intDiv(began - seen, {length:Int64}), {intervals:Int64}), {intervals:Int64}) AS took,
-                count() AS some,
-                sum(some) OVER (PARTITION BY value) AS size
-            FROM per_person
-            WHERE seen >= {start:Int64}
-            GROUP BY value, periods, took
-        )
-    )
+    FROM $ranked
     GROUP BY label, periods, took
 )
 ARRAY JOIN range(1, {intervals:Int64} + 1) AS within
 GROUP BY label, within
 """
 
+CURVE_CELLS: Final = """(
+        SELECT
+            value,
+            least(intDiv({until:Int64} - seen, {length:Int64}), {intervals:Int64}) AS periods,
+            if(ever, least(intDiv(began - seen, {length:Int64}), {intervals:Int64}), {intervals:Int64}) AS took,
+            count() AS some,
+            sum(some) OVER (PARTITION BY value) AS size
+        FROM per_person
+        WHERE seen >= {start:Int64}
+        GROUP BY value, periods, took
+    )"""
+
 # Both counts in one pass: how many joined in each period, and how many used the feature in so many later ones.
 REPEAT: Final = """
 SELECT
-    if(place <= {limit:UInt64}, value, {other:String}) AS label,
+    label,
     of_joined,
     number,
     sum(some) AS people
-FROM
-(
-    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-    FROM
-    (
+FROM $ranked
+GROUP BY label, of_joined, number
+"""
+
+REPEAT_CELLS: Final = """(
         SELECT
             value,
             counted.1 AS of_joined,
@@ -240,13 +231,10 @@ FROM
             count() AS some,
             sum(some) OVER (PARTITION BY value) AS size
         FROM per_person
-        ARRAY JOIN [(1, joined), (0, toUInt32(length(used) - 1))] AS counted
-        WHERE joined > 0
+        ARRAY JOIN [(1, toUInt64(joined)), (0, toUInt64(length(used) - 1))] AS counted
+        WHERE joined != never
         GROUP BY value, of_joined, number
-    )
-)
-GROUP BY label, of_joined, number
-"""
+    )"""
 
 MEMBERS: Final = """
 SELECT person
@@ -256,46 +244,39 @@ WHERE $within
 
 FOLLOWED_AND_USED: Final = "{until:Int64} - seen >= {length:Int64} * $count AND ever AND began - seen < {length:Int64} * $count"
 
-BIGGEST: Final = """
-(
-    SELECT value
-    FROM per_person
-    WHERE $population
-    GROUP BY value
-    ORDER BY count() DESC, value
-    LIMIT {limit:UInt64}
-)
-"""
+
+_VIEWS: Final[dict[str, tuple[LiteralString, LiteralString]]] = {
+    "periods": (PERIODS, PERIODS_CELLS),
+    "time_to_use": (TIME_TO_USE, TIME_TO_USE_CELLS),
+    "curve": (CURVE, CURVE_CELLS),
+    "repeat": (REPEAT, REPEAT_CELLS),
+}
 
 
 def compile(question: Adoption, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """What each person did, then the view's counts."""
-    values: dict[str, Any] = {"limit": _limit(question), "other": OTHER}
-    counted = {
-        "periods": Sql(PERIODS, values),
-        "time_to_use": Sql(TIME_TO_USE, values),
-        "curve": Sql(CURVE, {**values, **_curve_values(question, scope)}),
-        "repeat": Sql(REPEAT, values),
-    }[question.view]
+    answer, cells = _VIEWS[question.view]
+    bound = _lengths(question, scope) | {"intervals": question.intervals} if question.view == "curve" else {}
+    counted = fill(answer, bound, {"ranked": breakdowns.ranked(Sql(cells), breakdowns.limit_of(question.breakdown))})
     return Compiled(join("", [_people(question, scope), counted]))
 
 
 def members(question: Adoption, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """Who used the feature as a row says."""
-    within = [_population(question)]
+    population = {"periods": Sql("1"), "curve": Sql("seen >= {start:Int64}")}.get(question.view, Sql("joined != never"))
+    within = [population]
     if question.view == "periods":
-        moment = _moment(question, scope, str(row.get("period")))
-        within.append(sql("has(used, $moment)", moment=scope.bind(moment, "UInt32")))
+        place = periods.place_of(row, _starts(question, scope), question.period, scope)
+        within.append(sql("has(used, $place)", place=scope.bind(place, "UInt64")))
     elif question.view == "curve":
         count = scope.bind(_count(row, "within_periods"), "Int64")
         within.append(sql(FOLLOWED_AND_USED, _lengths(question, scope), count=count))
     elif question.view == "repeat":
         within.append(sql("length(used) > $count", count=scope.bind(_count(row, "later_periods"), "Int64")))
     if question.breakdown:
-        label = str(row.get("breakdown") or "")
-        same = sql("value = $label", label=scope.bind(label, "String"))
-        biggest = sql(BIGGEST, {"limit": _limit(question)}, population=_population(question))
-        within.append(any_of([same, sql("value NOT IN $biggest", biggest=biggest)]) if label == OTHER else same)
+        label = scope.bind(breakdowns.value_of(row, question.breakdown), "String")
+        biggest = breakdowns.biggest(sql("per_person WHERE $population", population=population), breakdowns.limit_of(question.breakdown))
+        within.append(sql("$biggest = $label", biggest=biggest, label=label))
     return Compiled(join("", [_people(question, scope), sql(MEMBERS, within=all_of(within))]))
 
 
@@ -305,10 +286,9 @@ def shape(question: Adoption, scope: Scope, result: Result) -> Shaped:
     for row in result.dicts():
         found.setdefault(row["label"], []).append(row)
     starts = _starts(question, scope)
-    if len(found) * len(starts) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="period", way_out="Lower the limit, or choose a longer period.")
+    breakdowns.refuse_too_many(len(found) * len(starts), place="period", way_out="Lower the limit, or choose a longer period.")
     shaped = {label: _SHAPES[question.view](question, scope, rows, starts) for label, rows in found.items()}
-    order = sorted(found, key=lambda label: (label == OTHER, -_size(question, found[label]), label))
+    order = breakdowns.in_order({label: _size(question, rows) for label, rows in found.items()})
     rows = [{**({"breakdown": label} if question.breakdown else {}), **row} for label in order for row in shaped[label]]
     open_ = question.view == "periods" and any(not row["complete"] for row in rows)
     return Shaped(rows, notes=("Periods that are not over are marked as not complete.",) if open_ else ())
@@ -318,66 +298,35 @@ def shape(question: Adoption, scope: Scope, result: Result) -> Shaped:
 
 
 def _people(question: Adoption, scope: Scope) -> Sql:
-    span = _span(question, scope)
+    starts = _starts(question, scope)
     feature = scope.matches(question.feature)
     active = scope.matches(question.active) if question.active else Sql("1")
+    start = scope.bind(starts[0].astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"), "DateTime64(6, 'UTC')")
     if question.view in ("periods", "repeat"):  # of earlier events only those of the feature are needed
-        active = sql("$active AND toUnixTimestamp64Micro(time) >= {start:Int64}", active=active)
-    # The least of the texts that begin with their instant: argMin by (moment, text) took 0.51 s where this takes 0.16 s (2 M events).
-    value = "substring(minIf(concat(leftPad(toString(moment), 20, '0'), text), inside AND text != ''), 21)" if question.breakdown else "''"
+        active = sql("$active AND time >= $start", active=active, start=start)
     return sql(
         STATEMENT,
-        {"start": _micros(span.start)},
-        period=scope.period(question.period),
+        {"start": periods.microseconds(starts[0])} if question.view == "curve" else {},
+        start=start,
+        place=periods.place(scope, question.period, starts),
         feature=feature,
-        text=sql("toString($text)", text=scope.text(question.breakdown)) if question.breakdown else Sql("''"),
+        text=breakdowns.text(question.breakdown, scope),
         events=scope.events(),
-        scope=scope.where(TimeRange(_BEGINNING, span.end, span.zone)),
+        scope=scope.where(TimeRange(periods.BEGINNING, scope.range.end, scope.zone)),
         wanted=any_of([feature, active]),
-        value=Sql(value),
+        active=periods.set_of(Sql("place"), Sql("inside"), len(starts)),
+        used=periods.set_of(Sql("place"), Sql("inside AND uses"), len(starts)),
+        value=breakdowns.first_value(Sql("text"), Sql("inside AND text != ''")) if question.breakdown else Sql("''"),
     )
 
 
-def _population(question: Adoption) -> Sql:
-    """Whom the view is about."""
-    return Sql({"periods": "1", "curve": "seen >= {start:Int64}"}.get(question.view, "joined > 0"))
-
-
 def _lengths(question: Adoption, scope: Scope) -> dict[str, Any]:
-    until = min(_span(question, scope).end, scope.now)
-    return {"until": _micros(until), "length": _DAYS[question.period] * 86_400_000_000}
-
-
-def _curve_values(question: Adoption, scope: Scope) -> dict[str, Any]:
-    return {**_lengths(question, scope), "intervals": question.intervals}
-
-
-def _limit(question: Adoption) -> int:
-    return question.breakdown.limit if question.breakdown else 1
-
-
-# --------------------------------------------------------------------- the times
-
-
-def _span(question: Adoption, scope: Scope) -> TimeRange:
-    """The range in whole periods."""
-    span = times.whole(scope.range, question.period, week_start=scope.week_start)
-    # A month is at least 28 days, so that this never counts too few.
-    if span.length.total_seconds() / times.INTERVAL_SECONDS.get(question.period, 28 * 86400) > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="period", way_out="Choose a longer period.")
-    return span
+    until = min(scope.range.end, scope.now)
+    return {"until": periods.microseconds(until), "length": _DAYS[question.period] * 86_400_000_000}
 
 
 def _starts(question: Adoption, scope: Scope) -> list[datetime]:
-    return times.periods(_span(question, scope), question.period, week_start=scope.week_start)
-
-
-def _moment(question: Adoption, scope: Scope, label: str) -> int:
-    """The start of the period that an answer's row names."""
-    for start in _starts(question, scope):
-        if period_label(start, question.period, scope.zone) == label:
-            return int(start.timestamp())
-    raise invalid(f"The answer has no period {label!r}.", place="period", way_out="Take it from a row of the answer.")
+    return periods.starts_of(scope, question.period, most=_MOST_PERIODS, place="period")
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:
@@ -387,21 +336,17 @@ def _count(row: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _micros(moment: datetime) -> int:
-    return (moment - _BEGINNING) // timedelta(microseconds=1)
-
-
 # ---------------------------------------------------------------------- the rows
 
 
 def _period_rows(question: Adoption, scope: Scope, rows: list[dict[str, Any]], starts: list[datetime]) -> list[dict[str, Any]]:
-    found = {row["period"]: row for row in rows}
+    found = {row["at"]: row for row in rows}
     counts = [
-        {name: here[name] if here else 0 for name in ("active", "used", "new", "reached", "adopted")}
-        for start in starts
-        for here in [found.get(int(start.timestamp()))]
+        {name: found[place][name] if place in found else 0 for name in ("active", "used", "new", "reached", "adopted")}
+        for place in range(len(starts))
     ]
     reached, adopted = (list(accumulate(count[name] for count in counts)) for name in ("reached", "adopted"))
+    over = periods.over(starts, question.period, scope)
     return [
         {
             "period": period_label(start, question.period, scope.zone),
@@ -413,7 +358,7 @@ def _period_rows(question: Adoption, scope: Scope, rows: list[dict[str, Any]], s
             "reached": reached[place],
             "adopted": adopted[place],
             "adoption_rate": _rate(adopted[place], reached[place]),
-            "complete": times.shift(start, question.period, 1) <= min(scope.now, scope.range.end),
+            "complete": over[place],
         }
         for place, (start, count) in enumerate(zip(starts, counts, strict=True))
     ]
@@ -437,10 +382,9 @@ def _curve_rows(question: Adoption, scope: Scope, rows: list[dict[str, Any]], st
 
 
 def _repeat_rows(question: Adoption, scope: Scope, rows: list[dict[str, Any]], starts: list[datetime]) -> list[dict[str, Any]]:
-    left = {int(start.timestamp()): len(starts) - 1 - place for place, start in enumerate(starts)}
     shaped = []
     for k in range(len(starts)):
-        possible = sum(row["people"] for row in rows if row["of_joined"] and left[row["number"]] >= k)
+        possible = sum(row["people"] for row in rows if row["of_joined"] and len(starts) - 1 - row["number"] >= k)
         people = sum(row["people"] for row in rows if not row["of_joined"] and row["number"] >= k)
         shaped.append({"later_periods": k, "possible": possible, "people": people, "rate": _rate(people, possible)})
     return shaped

@@ -182,10 +182,10 @@ class AttributionRow(Row):
 STATEMENT: Final = """
 WITH
 (
-    SELECT arraySort(groupArray(label))
+    SELECT arraySort(groupArray(toString(label)))
     FROM
     (
-        SELECT toString($label) AS label
+        SELECT $label AS label
         FROM $events
         WHERE $scope AND ($labelled) AND label NOT IN ('', {other:String})
         GROUP BY label
@@ -193,16 +193,22 @@ WITH
         LIMIT {limit:UInt16}
     )
 ) AS top,
+-- Of each label that is known the place and whether it is direct, as they stand in a mark: looked up once an event, not reckoned.
+arrayConcat([''], top, arrayFilter(label -> NOT has(top, label) AND label != '', {direct:Array(String)})) AS known,
+arrayMap(
+    label -> 2 * multiIf(label = '', 0, has(top, label), indexOf(top, label), 511) + has({direct:Array(String)}, label),
+    known
+) AS codes,
 tagged AS
 (
     SELECT
         person,
         bitShiftLeft(toUInt64(toUnixTimestamp64Micro(time) - {origin:Int64}), 12) AS at,
-        toString($label) AS label,
-        toUInt64(if(label = '', 0, transform(label, top, arrayEnumerate(top), 511))) AS place,
-        ($touch) AND label != '' AND person != 0 AS touches,
+        $label AS label,
+        toUInt64(transform(label, known, codes, 1022)) AS code,
+        ($touch) AND code > 1 AND person != 0 AS touches,
         ($conversion) AND at >= {begin:UInt64} AS converts,
-        at + bitShiftLeft(place, 1) + has({direct:Array(String)}, label) AS touch,
+        at + code AS touch,
         at + 1024 AS conversion
         $value
     FROM $events
@@ -395,7 +401,7 @@ def _touches(question: Attribution, scope: Scope, spent: Sequence[Sql]) -> Sql:
 def _usual_touches(question: Attribution, scope: Scope) -> Sql:
     if question.label != "@channel":
         return scope.matches(Selector())
-    came_from_somewhere = Filter(property="@channel", op="not_in", value=["", "Direct"])
+    came_from_somewhere = FilterGroup(all=[Filter(property="@channel", op="!=", value=word) for word in ("", "Direct")])
     from_nowhere = [Filter(property="@kind", value="page"), Filter(property="@referrer", value="")]
     return scope.matches(Selector(filters=[FilterGroup(any=[came_from_somewhere, FilterGroup(all=from_nowhere)])]))
 

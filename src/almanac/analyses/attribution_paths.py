@@ -37,7 +37,7 @@ parts AS
         arrayJoin(
             arrayMap(
                 (here, before) -> (
-                    arrayMap(entry -> $mark, arrayFilter(entry -> bitAnd($mark, 3072) = 0, arrayConcat(before, here))),
+                    $marks arrayFilter(entry -> bitAnd($mark, 3072) = 0, arrayConcat(before, here))),
                     arrayFilter(entry -> bitAnd($mark, 3072) != 0, here)
                 ),
                 split,
@@ -141,6 +141,7 @@ def paths_of(*, valued: bool, steps: bool, period: Sql, weights: Sequence[Sql], 
         PATHS,
         entries=ending,
         mark=Sql("entry.1" if valued else "entry"),
+        marks=Sql("arrayMap(entry -> entry.1, " if valued else "("),
         amount=Sql("entry.2" if valued else "0."),
         period=period,
         columns=join(", ", [Sql("source" if steps else "0 AS source"), Sql("touch"), *names]),

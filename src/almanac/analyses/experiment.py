@@ -44,65 +44,23 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from almanac.analyses import breakdowns
+from almanac.analyses import experiment_metrics as metrics
 from almanac.analyses.examples import examples_of
+from almanac.analyses.experiment_metrics import Metric
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
 from almanac.core.filters import OTHER, Breakdown, Filter, FilterGroup, Model, Selector, Window
 from almanac.core.ports import Result
-from almanac.core.sql import EMPTY, Sql, any_of, identifier, join, sql
-from almanac.core.sql import number as _number
+from almanac.core.sql import EMPTY, Sql, any_of, join, sql
 from almanac.core.time import TimeRange
 from almanac.predict import experiment as stats
 
-MetricType = Literal["count", "sum", "proportion", "ratio", "quantile", "funnel", "retention"]
-
 _MOST_VARIANTS: Final = 20
-_MEANS: Final = ("count", "sum")
 _WITH_COVARIATE: Final = ("count", "sum", "proportion", "retention")
 _WANTED_POWER: Final = 0.8
 _SHOWN: Final = ("experiment_viewed", "Experiment Viewed")
 _DAY: Final = 86_400_000_000  # microseconds
-
-
-class Metric(Model):
-    """What is compared between the variants."""
-
-    type: MetricType = Field("proportion", description="What to reckon for each person, and over people.")
-    name: str = Field("", max_length=200, description="What to call it in the answer; the event's name and the type by default.")
-    event: Selector | None = Field(None, description="The events that count; for a ratio, those above the line.", examples=["order"])
-    property: str = Field("", max_length=500, description="For sum and quantile, and ratio if wanted: the numeric property, or @revenue.")
-    denominator: Selector | None = Field(None, description="For ratio: the events below the line.")
-    denominator_property: str = Field("", max_length=500, description="For ratio: their numeric property; left out: their number.")
-    quantile: float = Field(0.5, gt=0, lt=1, description="For quantile: which one, from 0 to 1.")
-    steps: list[Selector] = Field(default=[], max_length=10, description="For funnel: the events after the exposure, the first one first.")
-    after: Window | None = Field(None, description="For retention: from so long after the exposure on.", examples=["7 days"])
-    winsorize: float | None = Field(
-        None, ge=0.5, lt=1, description="For count and sum: cap values at this quantile of everybody's, 0.5 to 1."
-    )
-    goal: Literal["increase", "decrease"] = Field("increase", description="Which way is better: for chance to win and expected loss.")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Metric:
-        if (self.event is None) != (self.type == "funnel"):
-            raise ValueError(f"a {self.type} needs steps, and no event" if self.type == "funnel" else f"a {self.type} needs an event")
-        if self.type in ("sum", "quantile") and not self.property:
-            raise ValueError(f"a {self.type} needs a property")
-        if self.property and self.type not in ("sum", "quantile", "ratio"):
-            raise ValueError(f"a {self.type} has no property; take sum")
-        if (self.denominator is not None) != (self.type == "ratio") or (self.denominator_property and self.type != "ratio"):
-            raise ValueError("a ratio needs a denominator, and nothing else has one")
-        if bool(self.steps) != (self.type == "funnel"):
-            raise ValueError("a funnel needs steps, and nothing else has them")
-        if (self.after is not None) != (self.type == "retention"):
-            raise ValueError("retention needs after, and nothing else has it")
-        if self.winsorize is not None and self.type not in _MEANS:
-            raise ValueError(f"winsorize goes with count and sum, not with {self.type}")
-        return self
-
-
-def _label(metric: Metric) -> str:
-    """Its name in answers."""
-    return metric.name or f"{(metric.event or metric.steps[-1]).label}: {metric.type}"
 
 
 class Prior(Model):
@@ -160,13 +118,15 @@ class Experiment(Question):
             raise ValueError("prior goes with the method bayesian")
         if self.method == "bayesian" and (self.alternative != "two_sided" or self.correction != "none"):
             raise ValueError("alternative and correction do not go with the method bayesian")
-        if len({_label(metric) for metric in self.metrics}) < len(self.metrics):
+        if len({metrics.label_of(metric) for metric in self.metrics}) < len(self.metrics):
             raise ValueError("two metrics have the same name; give them names")
         for metric in self.metrics:
+            if metric.metric is not None:  # not yet put in the place of its name
+                continue
             if self.cuped is not None and metric.type not in _WITH_COVARIATE:
                 raise ValueError(f"cuped does not go with {metric.type}; it goes with {', '.join(_WITH_COVARIATE)}")
             if metric.after is not None and self.window is not None and metric.after.microseconds > self.window.microseconds:
-                raise ValueError(f"after is longer than the window, so that {_label(metric)!r} would never happen")
+                raise ValueError(f"after is longer than the window, so that {metrics.label_of(metric)!r} would never happen")
         return self
 
 
@@ -210,8 +170,8 @@ exposed AS
     SELECT
         person,
         toUnixTimestamp64Micro(min(time)) AS since,
-        min(shown.variant) AS variant,
-        max(shown.variant) != variant AS several
+        max(shown.variant) != min(shown.variant) AS several,
+        if(several, '', min(shown.variant)) AS variant
         $value
     FROM shown
     WHERE shown.variant != ''
@@ -237,13 +197,13 @@ per_person AS
 (
     SELECT
         any(exposed.since) AS since,
-        any(if(exposed.several, '', exposed.variant)) AS variant,
+        any(exposed.variant) AS variant,
         any(exposed.several) AS several
         $carried
         $reckoned
     FROM happened
     INNER JOIN exposed ON happened.person = exposed.person
-    WHERE exposed.several OR exposed.variant IN ($kept)
+    WHERE $kept
     GROUP BY happened.person
 )
 SELECT
@@ -255,63 +215,43 @@ SELECT
     $moments
 FROM $people
 GROUP BY label, variant, several
+-- Fewer rows than these have all variants that are taken, of every label; with more there are too many variants.
+LIMIT 20000
 """
 
-SEEN: Final = "SELECT variant FROM exposed WHERE NOT several GROUP BY variant ORDER BY count() DESC, variant LIMIT {most:UInt64}"
-
-BIGGEST: Final = """
-if(
-    value IN (SELECT value FROM exposed WHERE NOT several GROUP BY value ORDER BY count() DESC, value LIMIT {limit:UInt64}),
-    value,
-    {other:String}
-)"""
+SINGLE: Final = "exposed WHERE NOT several"
 
 MEMBERS: Final = "$exposed SELECT person FROM exposed WHERE NOT several AND variant = $variant AND $labelled"
-
-# The value at a rank, and those at the ends of its 95 % interval by ranks.
-QUANTILE: Final = """,
-    arraySort(groupArrayIf($mine, $known > 0)) AS $sorted,
-    toFloat64(length($sorted)) AS $size,
-    $level * $size AS $rank,
-    1.959963984540054 * sqrt($rank * (1 - $level)) AS $away,
-    if($size = 0, 0, $sorted[toUInt64(greatest(1, least(ceil($rank), $size)))]) AS $value,
-    if($size = 0, 0, $sorted[toUInt64(greatest(1, least(floor($rank - $away), $size)))]) AS $low,
-    if($size = 0, 0, $sorted[toUInt64(greatest(1, least(ceil($rank + $away), $size)))]) AS $high"""
 
 
 def compile(question: Experiment, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """Who saw what since when; what each of them did since; the moments of each variant."""
     exposure = _exposure(question)
-    marks: list[Sql] = []
-    reckoned: list[Sql] = []
-    moments: list[Sql] = []
-    caps: list[Sql] = []
     wanted = [scope.matches(exposure)]
-    for place, metric in enumerate(question.metrics, 1):
+    for metric in question.metrics:
         wanted += [scope.matches(one) for one in metric.steps or (metric.event, metric.denominator) if one]
-        marks.append(_marks(metric, place, scope))
-        reckoned.append(_reckoned(question, metric, place, scope))
-        if metric.winsorize is not None:
-            caps.append(_cap(metric.winsorize, place, scope))
-        moments.append(_moments(question, metric, place, scope))
+    numbered = list(enumerate(question.metrics, 1))
+    caps = [metrics.cap(metric.winsorize, place, scope) for place, metric in numbered if metric.winsorize is not None]
+    covariate = question.cuped is not None
     broken = question.breakdown
     span = scope.range
     if question.cuped is not None:
         span = TimeRange(span.start - timedelta(microseconds=question.cuped.microseconds), span.end, span.zone)
     statement = sql(
         STATEMENT,
-        {"limit": broken.limit, "other": OTHER} if broken else {},
         exposed=_exposed(question, scope),
         exposure=wanted[0],
         events=scope.events(),
         scope=scope.where(span),
         wanted=any_of(wanted),
-        marks=join("", marks),
-        reckoned=join("", reckoned),
+        marks=join("", [metrics.marks(metric, place, scope) for place, metric in numbered]),
+        reckoned=join("", [metrics.reckoned(metric, place, scope, question.window, question.cuped) for place, metric in numbered]),
         carried=Sql(", any(exposed.value) AS value" if broken else ""),
-        kept=_kept(question, scope),
-        label=Sql(BIGGEST if broken else "''"),
-        moments=join("", moments),
+        kept=sql("exposed.several OR has($variants, exposed.variant)", variants=scope.bind(question.variants, "Array(String)"))
+        if question.variants
+        else Sql("1"),
+        label=breakdowns.biggest(Sql(SINGLE), breakdowns.limit_of(broken)),
+        moments=join("", [metrics.moments(metric, place, scope, second=covariate) for place, metric in numbered]),
         people=sql("(SELECT *$caps FROM per_person)", caps=join("", caps)) if caps else Sql("per_person"),
     )
     return Compiled(statement)
@@ -319,12 +259,10 @@ def compile(question: Experiment, scope: Scope) -> Compiled:  # noqa: A001 (the 
 
 def members(question: Experiment, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """Who saw the variant of a row, and no other."""
-    broken = question.breakdown
-    labelled = Sql("1")
-    if broken:
-        label = scope.bind(str(row.get("breakdown", "")), "String")
-        labelled = sql("$biggest = $label", {"limit": broken.limit, "other": OTHER}, biggest=Sql(BIGGEST), label=label)
+    label = breakdowns.biggest(Sql(SINGLE), breakdowns.limit_of(question.breakdown))
+    value = scope.bind(breakdowns.value_of(row, question.breakdown), "String")
     variant = scope.bind(str(row.get("variant", "")), "String")
+    labelled = sql("$label = $value", label=label, value=value)
     return Compiled(sql(MEMBERS, exposed=_exposed(question, scope), variant=variant, labelled=labelled))
 
 
@@ -367,115 +305,6 @@ def _variant(question: Experiment, scope: Scope) -> Sql:
         name=name,
         id=scope.text(Breakdown(property="variation_id")),
     )
-
-
-def _kept(question: Experiment, scope: Scope) -> Sql:
-    if question.variants:
-        return sql("SELECT arrayJoin($variants)", variants=scope.bind(list(question.variants), "Array(String)"))
-    return sql(SEEN, {"most": _MOST_VARIANTS + 1})
-
-
-def _marks(metric: Metric, place: int, scope: Scope) -> Sql:
-    """What each event is to the metric: whether it is one of its own, and what it is worth."""
-    if metric.type == "funnel":
-        steps = [
-            sql("toUInt8($matches) AS $name", matches=scope.matches(step), name=_name("step", place, number))
-            for number, step in enumerate(metric.steps, 1)
-        ]
-        return sql(", $steps", steps=join(", ", steps))
-    assert metric.event is not None
-    mark = sql(", $worth AS $mine", worth=_worth(metric.event, metric.property, scope), mine=_name("mark", place))
-    if metric.denominator is None:
-        return mark
-    worth = _worth(metric.denominator, metric.denominator_property, scope)
-    return join("", [mark, sql(", $worth AS $other", worth=worth, other=_name("other_mark", place))])
-
-
-def _worth(selector: Selector, property_: str, scope: Scope) -> Sql:
-    """Nullable(Float64): what an event adds; NULL: nothing, it is none of the selector's or has no number."""
-    if not property_:
-        return sql("if($matches, 1., NULL)", matches=scope.matches(selector))
-    return sql("if($matches, $number, NULL)", matches=scope.matches(selector), number=scope.number(property_))
-
-
-def _reckoned(question: Experiment, metric: Metric, place: int, scope: Scope) -> Sql:
-    """The numbers of a person: the metric's, and its denominator or its covariate."""
-    since = Sql("at >= exposed.since")
-    if question.window is not None:
-        since = sql("at BETWEEN exposed.since AND exposed.since + $window", window=scope.bind(question.window.microseconds, "Int64"))
-    mine, value, other = _name("mark", place), _name("x", place), _name("o", place)
-    if metric.type == "funnel":
-        steps = [sql("$step AND $since", step=_name("step", place, number), since=since) for number in range(1, len(metric.steps) + 1)]
-        return sql(
-            ", toFloat64(windowFunnel($window, 'strict_once')(toUInt64(at), shows AND at = exposed.since, $steps) > $last) AS $value",
-            window=_number(question.window.microseconds if question.window else 1 << 62),
-            steps=join(", ", steps),
-            last=_number(len(metric.steps)),
-            value=value,
-        )
-    if metric.after is not None:
-        since = sql("$since AND at >= exposed.since + $after", since=since, after=scope.bind(metric.after.microseconds, "Int64"))
-    happened = sql("isNotNull($mine) AND $since", mine=mine, since=since)
-    found = [_gathered(metric, mine, happened, value)]
-    if metric.type == "quantile":
-        found.append(sql("countIf($happened) AS $known", happened=happened, known=_name("known", place)))
-    if metric.type == "ratio":
-        found.append(_gathered(metric, _name("other_mark", place), since, other))
-    if question.cuped is not None:
-        before = sql(
-            "isNotNull($mine) AND at < exposed.since AND at >= exposed.since - $days",
-            mine=mine,
-            days=scope.bind(question.cuped.microseconds, "Int64"),
-        )
-        found.append(_gathered(metric, mine, before, other))
-    return sql(", $found", found=join(", ", found))
-
-
-def _gathered(metric: Metric, mark: Sql, happened: Sql, name: Sql) -> Sql:
-    if metric.type in ("proportion", "retention"):
-        return sql("toFloat64(countIf($happened) > 0) AS $name", happened=happened, name=name)
-    return sql("ifNull(sumIf($mark, $happened), 0) AS $name", mark=mark, happened=happened, name=name)
-
-
-def _cap(level: float, place: int, scope: Scope) -> Sql:
-    return sql(
-        ", quantileExactInclusiveIf($level)($value, NOT several) OVER () AS $cap",
-        level=scope.bind(level, "Float64"),
-        value=_name("x", place),
-        cap=_name("cap", place),
-    )
-
-
-def _moments(question: Experiment, metric: Metric, place: int, scope: Scope) -> Sql:
-    """Mean and variance over people, and those of the second number with the covariance. (From plain sums of squares, 1e9 and 1e9 + 1 would
-    have no spread.)"""
-    mine, other = _name("x", place), _name("o", place)
-    if metric.type == "quantile":
-        names = {name: _name(name, place) for name in ("sorted", "size", "rank", "away", "value", "low", "high", "known")}
-        return sql(QUANTILE, None, mine=mine, level=scope.bind(metric.quantile, "Float64"), **names)
-    if metric.winsorize is not None:
-        mine, other = (sql("least($plain, $cap)", plain=plain, cap=_name("cap", place)) for plain in (mine, other))
-    found = sql(
-        ", avg($mine) AS $mean, varSampStable($mine) AS $variance",
-        mine=mine,
-        mean=_name("mean", place),
-        variance=_name("variance", place),
-    )
-    if question.cuped is None and metric.type != "ratio":
-        return found
-    more = sql(
-        ", avg($other) AS $mean, varSampStable($other) AS $variance, covarSampStable($mine, $other) AS $covariance",
-        mine=mine,
-        other=other,
-        mean=_name("other_mean", place),
-        variance=_name("other_variance", place),
-        covariance=_name("covariance", place),
-    )
-    return join("", [found, more])
-
-
-def _name(word: str, *places: int) -> Sql:
-    return identifier("_".join([word, *map(str, places)]))
 
 
 # ------------------------------------------------------------------ the answer
@@ -532,7 +361,7 @@ def _of_label(
         plain = {name: _sample(metric, found.get(name), place, moments[name]) for name in names}
         for name in names:
             row: dict[str, Any] = {"breakdown": label} if question.breakdown else {}
-            row |= {"metric": _label(metric), "variant": name, "people": moments[name].n, "value": plain[name].mean}
+            row |= {"metric": metrics.label_of(metric), "variant": name, "people": moments[name].n, "value": plain[name].mean}
             if name != question.control:
                 ours, theirs = plain.get(question.control, stats.Sample(0, 0.0, 0.0)), plain[name]
                 if question.cuped is not None and question.control in moments:
@@ -541,7 +370,7 @@ def _of_label(
                     )
                 effect = stats.effect(ours, theirs, relative=question.effect == "relative")
                 if effect.note:
-                    notes.append(f"{_label(metric)}, {name}{of}: {effect.note}.")
+                    notes.append(f"{metrics.label_of(metric)}, {name}{of}: {effect.note}.")
                 begun = min((found[one]["first"] for one in (question.control, name) if one in found), default=0)
                 days = (scope.range.end.timestamp() * 1_000_000 - begun) / _DAY
                 row |= _judged(question, metric, effect) | _planned(question, effect, days)
@@ -564,7 +393,7 @@ def _sample(metric: Metric, row: Group | None, place: int, moments: stats.Moment
         return stats.quantile(int(row[f"size_{place}"]), *(row[f"{name}_{place}"] for name in ("value", "low", "high")))
     if metric.type == "ratio":
         return stats.ratio(moments)
-    if metric.type in _MEANS:
+    if metric.type in metrics.MEANS:
         return stats.mean(moments)
     return stats.proportion(moments.n, moments.mean * moments.n)
 

@@ -24,27 +24,23 @@ How it counts:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from almanac.analyses import breakdowns, periods
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, Selector
+from almanac.core.filters import Breakdown, Selector
 from almanac.core.ports import Result
-from almanac.core.sql import EMPTY, Sql, all_of, any_of, sql
+from almanac.core.sql import EMPTY, Sql, all_of, any_of, join, sql
 from almanac.core.time import TimeRange
 
 Status = Literal["new", "returning", "resurrecting", "dormant"]
-
-_STATUSES: Final[tuple[Status, ...]] = ("new", "returning", "resurrecting", "dormant")  # as the statement numbers them, from 1
-_MOST_PERIODS: Final = 10_000
-_MOST_ROWS: Final = 200_000
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _as_list(value: Any) -> Any:
@@ -80,178 +76,150 @@ class LifecycleRow(Row):
     complete: bool = Field(description="False while the period is not over, or where the range cuts it.")
 
 
-# One scan, one row a person, whose set is never bigger than the number of periods, however many events there are. `starts` are the periods'
-# in seconds, that before the range first; `roundDown` puts an instant before them all there too. Places count from 1, so 2 is the first of
-# the range.
+# One scan, one row a person. Places count from that of the period before the range, 0; `began` is the first seen's, 0 or less before the
+# range.
 STATEMENT: Final = """
 WITH
 per_person AS
 (
     SELECT
         person,
-        toUnixTimestamp(min(time)) AS first_seen,
-        groupUniqArrayIf($period, $active) AS active_in
+        min($place) AS began,
+        $active_in AS active_in
         $value
     FROM $events
     WHERE $scope AND person != 0 AND ($wanted)
     GROUP BY person
-    HAVING max($active)
-),
-placed AS
-(
-    SELECT
-        person,
-        transform(roundDown(first_seen, {starts:Array(Int64)}), {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})) AS began,
-        arrayMap(
-            start -> transform(roundDown(start, {starts:Array(Int64)}), {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)})),
-            arraySort(active_in)
-        ) AS places,
-        $label AS label
-    FROM per_person
-),
-steps AS
-(
-    SELECT
-        person,
-        label,
-        arrayJoin(arrayConcat(
-            arrayMap(
-                (at, before) -> (at, multiIf(at = began, 1, at = before + 1, 2, 3)),
-                places,
-                arrayShiftRight(places, 1)
-            ),
-            arrayMap(
-                (at, after) -> (at + 1, if(after = at + 1, 0, 4)),
-                places,
-                arrayShiftLeft(places, 1)
-            )
-        )) AS step,
-        step.1 AS place,
-        step.2 AS status
-    FROM placed
-    WHERE place > 1 AND place <= length({starts:Array(Int64)}) AND status > 0
+    HAVING notEmpty(active_in)
 )
-$wanted_of_steps
 """
 
+# `fell_silent` in the period after `at`. Far off every place is 1000000.
 COUNTED: Final = """
-SELECT label, place, status, count() AS people
-FROM steps
-GROUP BY label, place, status
+SELECT
+    label,
+    at,
+    sum(news) AS new,
+    sum(returns) AS returning,
+    sum(actives) - new - returning AS resurrecting,
+    sum(silences) AS fell_silent
+FROM $ranked
+GROUP BY label, at
 """
 
-# A person has one status a period at most, so each comes once.
+CELLS: Final = """(
+        SELECT
+            $value AS value,
+            at,
+            count() AS actives,
+            countIf(at = began) AS news,
+            countIf(before + 1 = at AND at != began) AS returns,
+            countIf(after != at + 1) AS silences,
+            sum(countIf(before = 1000000)) OVER (PARTITION BY value) AS size
+        FROM per_person
+        ARRAY JOIN
+            active_in AS at,
+            arrayShiftRight(active_in, 1, 1000000) AS before,
+            arrayShiftLeft(active_in, 1, 1000000) AS after
+        GROUP BY value, at
+    )"""
+
 MEMBERS: Final = """
 SELECT person
-FROM steps
-WHERE label = {row_label:String} AND place = {row_place:UInt32} AND status = {row_status:UInt8}
+FROM per_person
+WHERE ($behind) AND $label = {row_label:String}
 """
 
-# Read twice, so that a million values need no more memory than a million counts.
-LABEL: Final = """if(
-            value IN
-            (
-                SELECT value
-                FROM per_person
-                GROUP BY value
-                ORDER BY count() DESC, value
-                LIMIT {limit:UInt64}
-            ),
-            value,
-            {other:String}
-        )"""
+BEHIND: Final[dict[Status, Sql]] = {
+    "new": Sql("has(active_in, {row_place:UInt64}) AND began = {row_place:UInt64}"),
+    "returning": Sql("has(active_in, {row_place:UInt64}) AND began != {row_place:UInt64} AND has(active_in, {row_place:UInt64} - 1)"),
+    "resurrecting": Sql(
+        "has(active_in, {row_place:UInt64}) AND began != {row_place:UInt64} AND NOT has(active_in, {row_place:UInt64} - 1)"
+    ),
+    "dormant": Sql("NOT has(active_in, {row_place:UInt64}) AND has(active_in, {row_place:UInt64} - 1)"),
+}
 
 
 def compile(question: Lifecycle, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
-    """Each person's periods, then what the person is in each of them."""
-    return Compiled(_statement(question, scope, Sql(COUNTED)))
+    """Each person's periods, then what the people are in each of them."""
+    cells = sql(CELLS, value=Sql("value" if question.breakdown else "''"))
+    counted = sql(COUNTED, ranked=breakdowns.ranked(cells, breakdowns.limit_of(question.breakdown)))
+    return Compiled(join("", [_per_person(question, scope), counted]))
 
 
 def members(question: Lifecycle, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """Who is counted in that row. Raises `invalid` for a row that the answer does not have."""
-    labels = [period_label(start, question.interval, scope.zone) for start in _starts(question, scope)]
-    if row.get("period") not in labels:
-        raise invalid(f"The answer has no period {row.get('period')!r}.", place="period", way_out="Take it from a row of the answer.")
-    if row.get("status") not in _STATUSES:
-        raise invalid(f"There is no status {row.get('status')!r}.", place="status", way_out=f"There are: {', '.join(_STATUSES)}.")
-    if question.breakdown and not isinstance(row.get("breakdown"), str):
-        raise invalid("The row does not say which value it is about.", place="breakdown", way_out="Take it from a row of the answer.")
-    values = {
-        "row_label": row["breakdown"] if question.breakdown else "",
-        "row_place": labels.index(row["period"]) + 2,
-        "row_status": _STATUSES.index(row["status"]) + 1,
-    }
-    return Compiled(_statement(question, scope, Sql(MEMBERS, values)))
+    place = periods.place_of(row, _starts(question, scope), question.interval, scope) + 1
+    status = row.get("status")
+    if status not in BEHIND:
+        raise invalid(f"There is no status {status!r}.", place="status", way_out=f"There are: {', '.join(BEHIND)}.")
+    found = sql(
+        MEMBERS,
+        {"row_label": breakdowns.value_of(row, question.breakdown), "row_place": place},
+        behind=BEHIND[status],
+        label=breakdowns.biggest(Sql("per_person"), breakdowns.limit_of(question.breakdown)),
+    )
+    return Compiled(join("", [_per_person(question, scope), found]))
 
 
 def shape(question: Lifecycle, scope: Scope, result: Result) -> Shaped:
     """Every group has every status in every period; the biggest groups come first, Other last."""
     starts = _starts(question, scope)
-    counts: dict[str, dict[tuple[int, int], int]] = {} if question.breakdown else {"": {}}
+    counts: dict[str, dict[tuple[Status, int], int]] = {} if question.breakdown else {"": {}}
+    active: dict[str, int] = dict.fromkeys(counts, 0)
     for row in result.dicts():
-        counts.setdefault(row["label"], {})[row["status"], row["place"] - 2] = row["people"]
-    if len(counts) * len(_STATUSES) * len(starts) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="breakdown", way_out="Lower its limit, or ask by a longer interval.")
-    labels = [period_label(start, question.interval, scope.zone) for start in starts]
-    over = [times.shift(start, question.interval, 1).astimezone(UTC) <= min(scope.range.end, scope.now) for start in starts]
-    active = {label: sum(people for (status, _), people in cells.items() if status < len(_STATUSES)) for label, cells in counts.items()}
+        label, place = row["label"], row["at"] - 1
+        cells = counts.setdefault(label, {})
+        cells["dormant", place + 1] = row["fell_silent"]
+        if place >= 0:
+            cells["new", place], cells["returning", place], cells["resurrecting", place] = row["new"], row["returning"], row["resurrecting"]
+            active[label] = active.get(label, 0) + row["new"] + row["returning"] + row["resurrecting"]
+    breakdowns.refuse_too_many(
+        len(counts) * len(BEHIND) * len(starts), place="breakdown", way_out="Lower its limit, or ask by a longer interval."
+    )
+    over = periods.over(starts, question.interval, scope)
     rows = [
         {
             **({"breakdown": label} if question.breakdown else {}),
             "status": status,
-            "period": labels[place],
+            "period": period_label(start, question.interval, scope.zone),
             "count": -people if status == "dormant" else people,
             "complete": over[place],
         }
-        for label in sorted(counts, key=lambda label: (label == OTHER, -active[label], label))
-        for number, status in enumerate(_STATUSES, 1)
-        for place in range(len(starts))
-        for people in [counts[label].get((number, place), 0)]
+        for label in breakdowns.in_order({label: active.get(label, 0) for label in counts})
+        for status in BEHIND
+        for place, start in enumerate(starts)
+        for people in [counts[label].get((status, place), 0)]
     ]
     return Shaped(rows, notes=() if over[-1] else ("The last period is not complete: who is dormant in it may yet come.",))
 
 
-def _statement(question: Lifecycle, scope: Scope, wanted_of_steps: Sql) -> Sql:
+def _per_person(question: Lifecycle, scope: Scope) -> Sql:
     starts = _starts(question, scope)
     before = times.shift(starts[0], question.interval, -1)
-    since = sql("time >= fromUnixTimestamp64Second({since:Int64})", {"since": _seconds(before)})
-    history = TimeRange(_BEGINNING, scope.range.end, scope.zone)
-    by_match, broken = question.new_by == "first_match", question.breakdown
+    since = sql("time >= fromUnixTimestamp64Second({since:Int64})", {"since": periods.microseconds(before) // 1_000_000})
+    history = TimeRange(periods.BEGINNING, scope.range.end, scope.zone)
+    by_match = question.new_by == "first_match"
     # The first event of any kind is sought among all events, so there the filters bear on what is active alone.
     filters = [] if by_match else question.filters
     meant = [item.model_copy(update={"filters": [*item.filters, *filters]}) for item in question.events or [Selector()]]
     matches = any_of([scope.matches(item) for item in meant])
     active = since if by_match else all_of([matches, since])
+    place = periods.place(scope, question.interval, [before, *starts])
+    value = breakdowns.first_value(breakdowns.text(question.breakdown, scope), active)
     return sql(
         STATEMENT,
-        {"starts": [_seconds(start) for start in (before, *starts)], **({"limit": broken.limit, "other": OTHER} if broken else {})},
-        active=active,
-        # Hours are reckoned from the starts: where clocks change by half an hour, those of the engine lie elsewhere.
-        period=Sql("roundDown(toUnixTimestamp(time), {starts:Array(Int64)})")
-        if question.interval == "hour"
-        else sql("toUnixTimestamp($start)", start=scope.period(question.interval)),
-        value=sql(", argMinIf(toString($text), (time, toString($text)), $active) AS value", text=scope.text(broken), active=active)
-        if broken
-        else EMPTY,
+        place=place,
+        active_in=periods.set_of(place, active, len(starts) + 1),
+        value=sql(", $value AS value", value=value) if question.breakdown else EMPTY,
         events=scope.events(),
         scope=scope.where(history, filtered=by_match),
         wanted=matches if by_match else Sql("1"),
-        label=Sql(LABEL if broken else "''"),
-        wanted_of_steps=wanted_of_steps,
     )
 
 
 def _starts(question: Lifecycle, scope: Scope) -> list[datetime]:
-    """The periods of the range, by their starts. Raises `invalid` when there are too many."""
-    # A month is at least 28 days, so that this never counts too few.
-    shortest = times.INTERVAL_SECONDS.get(question.interval, 28 * 86400)
-    if scope.range.length.total_seconds() / shortest > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-    return times.periods(scope.range, question.interval, week_start=scope.week_start)
-
-
-def _seconds(moment: datetime) -> int:
-    return (moment - _BEGINNING) // timedelta(seconds=1)
+    return periods.starts_of(scope, question.interval)
 
 
 ANALYSIS: Final = Analysis(

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 # Over 300 lines: a question stays in one file, and this one has two views.
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar, Final, Literal
@@ -39,23 +39,23 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from almanac.analyses import breakdowns, periods
 from almanac.analyses import lifetime_value_models as models
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, OTHER, Breakdown, Selector, Window
+from almanac.core.filters import BUILT_IN, Breakdown, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, sql
 from almanac.core.time import TimeRange
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
-_MOST_ROWS: Final = 200_000
 _MOST_PERIODS: Final = 2000
 _MOST_DAYS: Final = 3660
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PERSON: Final = -1_000_000  # in the place of a payment's period: the person
 _ACTUAL: Final = {"actual_purchases": "all_coming", "actual_revenue": "all_paying"}
 _DAY: Final = 86_400_000_000  # microseconds
 
@@ -143,7 +143,7 @@ ACTIVE: Final = """active AS
 (
     SELECT
         person,
-        toUnixTimestamp($period) AS period,
+        $period AS period,
         $paid AS paid,
         $began AS began
         $more
@@ -151,7 +151,7 @@ ACTIVE: Final = """active AS
     WHERE $scope AND person != 0 AND ($wanted)
 )"""
 
-# A payment takes 16 bytes of memory, whosoever it is. The one at period 0 (1970) stands for the person and makes the size.
+# A payment takes 16 bytes of memory, whosoever it is. Periods are places from 0; the payment at -1000000 makes the size.
 HISTORICAL: Final = """
 WITH
 $active,
@@ -163,7 +163,7 @@ per_person AS
         $value
     FROM active
     GROUP BY person
-    HAVING max(began) AND cohort >= {first:UInt32}
+    HAVING max(began) AND cohort >= 0
 ),
 members AS
 (
@@ -173,8 +173,8 @@ members AS
         payment.2 AS paid
         $carried
     FROM per_person
-    ARRAY JOIN arrayPushFront(payments, (toUInt32(0), toFloat64(0))) AS payment
-    WHERE later = 0 OR later >= cohort
+    ARRAY JOIN arrayPushFront(payments, (toInt32(-1000000), toFloat64(0))) AS payment
+    WHERE later = -1000000 OR later >= cohort
 )
 $counted
 """
@@ -186,30 +186,22 @@ GROUP BY cohort, later
 """
 
 COUNTED_BY_VALUE: Final = """
-SELECT
-    if(place <= {limit:UInt64}, value, {other:String}) AS label,
-    cohort,
-    later,
-    sum(people_of_value) AS people,
-    sumKahan(amount_of_value) AS amount
-FROM
-(
-    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-    FROM
-    (
+SELECT label, cohort, later, sum(people_of_value) AS people, sumKahan(amount_of_value) AS amount
+FROM $ranked
+GROUP BY label, cohort, later
+"""
+
+CELLS: Final = """(
         SELECT
             value,
             cohort,
             later,
             count() AS people_of_value,
             sumKahan(paid) AS amount_of_value,
-            sumIf(people_of_value, later = 0) OVER (PARTITION BY value) AS size
+            sumIf(people_of_value, later = -1000000) OVER (PARTITION BY value) AS size
         FROM members
         GROUP BY value, cohort, later
-    )
-)
-GROUP BY label, cohort, later
-"""
+    )"""
 
 MEMBERS: Final = """
 WITH
@@ -222,19 +214,12 @@ per_person AS
         $value
     FROM active
     GROUP BY person
-    HAVING max(began) AND cohort >= {first:UInt32}
+    HAVING max(began) AND cohort >= 0
 )
 SELECT person
 FROM per_person
-WHERE has({cohorts:Array(UInt32)}, cohort) AND $labelled
+WHERE has({cohorts:Array(Int32)}, cohort) AND $biggest = {label:String}
 """
-
-LABELLED: Final = """
-if(
-    value IN (SELECT value FROM per_person GROUP BY value ORDER BY count() DESC, value LIMIT {limit:UInt64}),
-    value,
-    {other:String}
-) = {label:String}"""
 
 
 def compile(question: LifetimeValue, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
@@ -246,11 +231,12 @@ def _historical(question: LifetimeValue, scope: Scope) -> Sql:
     broken = question.breakdown is not None
     return sql(
         HISTORICAL,
-        _bound(question, scope),
         active=_active(question, scope),
         value=_value(question),
         carried=Sql(", value") if broken else EMPTY,
-        counted=Sql(COUNTED_BY_VALUE if broken else COUNTED),
+        counted=sql(COUNTED_BY_VALUE, ranked=breakdowns.ranked(Sql(CELLS), breakdowns.limit_of(question.breakdown)))
+        if broken
+        else Sql(COUNTED),
     )
 
 
@@ -260,8 +246,8 @@ def _predicted(question: LifetimeValue, scope: Scope) -> Sql:
     return models.statement(
         _active(question, scope, days),
         _value(question),
-        {**_bound(question, scope), "until": (until - date(1970, 1, 1)).days},
-        broken=question.breakdown is not None,
+        {"until": (until - date(1970, 1, 1)).days},
+        limit=breakdowns.limit_of(question.breakdown),
         split=question.cohorts,
         held=question.holdout,
     )
@@ -270,23 +256,20 @@ def _predicted(question: LifetimeValue, scope: Scope) -> Sql:
 def members(question: LifetimeValue, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """The people whom the row's `size` counts."""
     starts = _starts(question, scope)
+    chosen = range(len(starts))
     if question.cohorts:
-        chosen = [start for start in starts if period_label(start, question.period, scope.zone) == row.get("cohort")]
-    elif question.view == "predicted":
-        chosen = starts
-    else:
-        chosen = starts[
-            : max(0, sum(end <= min(scope.now, scope.range.end) for end in _ends(question, starts)) - int(row.get("period", 0)))
-        ]
-    label = {"label": str(row.get("breakdown", ""))} if question.breakdown else {}
+        labels = [period_label(start, question.period, scope.zone) for start in starts]
+        chosen = range(labels.index(row["cohort"]), labels.index(row["cohort"]) + 1) if row.get("cohort") in labels else range(0)
+    elif question.view == "historical":
+        chosen = range(max(0, sum(periods.over(starts, question.period, scope)) - int(row.get("period", 0))))
     more = sql(", $known AS known", known=_known(question, scope)) if question.view == "predicted" else EMPTY
     return Compiled(
         sql(
             MEMBERS,
-            {**_bound(question, scope), **label, "cohorts": [_second(start) for start in chosen]},
+            {"label": breakdowns.value_of(row, question.breakdown), "cohorts": list(chosen)},
             active=_active(question, scope, more),
             value=_value(question),
-            labelled=Sql(LABELLED if question.breakdown else "1"),
+            biggest=breakdowns.biggest(Sql("per_person"), breakdowns.limit_of(question.breakdown)),
         )
     )
 
@@ -298,23 +281,23 @@ def _active(question: LifetimeValue, scope: Scope, more: Sql = EMPTY) -> Sql:
     bought = scope.matches(question.event)
     paid = sql("ifNull($number, 0)", number=scope.number(question.value))
     seen = question.since == "first_seen"
-    tag = sql(", time, toString($text) AS tag", text=scope.text(question.breakdown)) if question.breakdown else EMPTY
+    tag = sql(", time, $text AS tag", text=breakdowns.text(question.breakdown, scope)) if question.breakdown else EMPTY
     began = Sql("paid >= 0 AND known" if question.view == "predicted" else "1" if seen else "paid >= 0")
     return sql(
         ACTIVE,
-        period=scope.period(question.period),
+        period=periods.place(scope, question.period, _starts(question, scope)),
         paid=sql("if($bought, $paid, 0)", bought=bought, paid=paid) if seen else paid,
         began=began,
         more=sql("$more $tag", more=more, tag=tag),
         events=scope.events(),
-        scope=scope.where(TimeRange(_BEGINNING, scope.range.end, scope.zone)),
+        scope=scope.where(TimeRange(periods.BEGINNING, scope.range.end, scope.zone)),
         wanted=Sql("1") if seen else bought,
     )
 
 
 def _value(question: LifetimeValue) -> Sql:
     """The property where the person began; of simultaneous events, the first by name."""
-    return Sql(", minIf((time, tag), began).2 AS value" if question.breakdown else "")
+    return sql(", $value AS value", value=breakdowns.first_value(Sql("tag"), Sql("began"))) if question.breakdown else EMPTY
 
 
 def _known(question: LifetimeValue, scope: Scope) -> Sql:
@@ -323,28 +306,11 @@ def _known(question: LifetimeValue, scope: Scope) -> Sql:
     return sql("time < $cut", cut=scope.bind(_cut(question, scope).strftime("%Y-%m-%d %H:%M:%S"), "DateTime64(6, 'UTC')"))
 
 
-def _bound(question: LifetimeValue, scope: Scope) -> dict[str, Any]:
-    limit = {"limit": question.breakdown.limit, "other": OTHER} if question.breakdown else {}
-    return {"first": _second(_starts(question, scope)[0]), **limit}
-
-
 # ---------------------------------------------------------------------- the times
 
 
 def _starts(question: LifetimeValue, scope: Scope) -> list[datetime]:
-    starts = times.periods(scope.range, question.period, week_start=scope.week_start)
-    if len(starts) > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="period", way_out="Choose a longer period.")
-    return starts
-
-
-def _second(start: datetime) -> int:
-    """As the store writes a period's start; nothing happened before 1970."""
-    return max(0, int(start.timestamp()))
-
-
-def _ends(question: LifetimeValue, starts: Sequence[datetime]) -> list[datetime]:
-    return [times.shift(start, question.period, 1) for start in starts]
+    return periods.starts_of(scope, question.period, most=_MOST_PERIODS, place="period")
 
 
 def _cut(question: LifetimeValue, scope: Scope) -> datetime:
@@ -370,25 +336,23 @@ def shape(question: LifetimeValue, scope: Scope, result: Result) -> Shaped:
     if question.view == "predicted":
         return _shape_predicted(question, scope, result)
     starts = _starts(question, scope)
-    places = {_second(start): place for place, start in enumerate(starts)}
     columns = min(question.intervals or len(starts), len(starts))
     sizes: dict[str, dict[int, int]] = {} if question.breakdown else {"": {}}
     paid: dict[str, dict[tuple[int, int], float]] = {}
     for row in result.dicts():
-        cohort = places[row["cohort"]]
-        if row["later"] == 0:
+        cohort = row["cohort"]
+        if row["later"] == _PERSON:
             sizes.setdefault(row["label"], {})[cohort] = row["people"]
         else:
-            paid.setdefault(row["label"], {})[cohort, places[row["later"]] - cohort] = row["amount"]
+            paid.setdefault(row["label"], {})[cohort, row["later"] - cohort] = row["amount"]
     rows_of_each = columns * len(starts) - columns * (columns - 1) // 2 if question.cohorts else columns
-    if len(sizes) * rows_of_each > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="intervals", way_out="Choose a longer period or fewer intervals.")
+    breakdowns.refuse_too_many(len(sizes) * rows_of_each, place="intervals", way_out="Choose a longer period or fewer intervals.")
     labels = [period_label(start, question.period, scope.zone) for start in starts]
-    form = _Form(labels, [end <= min(scope.now, scope.range.end) for end in _ends(question, starts)], columns)
+    form = _Form(labels, periods.over(starts, question.period, scope), columns)
     table = _triangle if question.cohorts else _curve
     rows = [
         {**({"breakdown": label} if question.breakdown else {}), **row}
-        for label in _in_order({label: sum(cohorts.values()) for label, cohorts in sizes.items()})
+        for label in breakdowns.in_order({label: sum(cohorts.values()) for label, cohorts in sizes.items()})
         for row in table(form, sizes[label], paid.get(label, {}))
     ]
     unfinished = question.cohorts and not all(row["complete"] for row in rows)
@@ -402,10 +366,6 @@ class _Form:
     labels: list[str]
     over: list[bool]
     columns: int
-
-
-def _in_order(sizes: Mapping[str, int]) -> list[str]:
-    return sorted(sizes, key=lambda label: (label == OTHER, -sizes[label], label))
 
 
 def _triangle(form: _Form, sizes: Mapping[int, int], paid: Mapping[tuple[int, int], float]) -> list[dict[str, Any]]:
@@ -460,11 +420,11 @@ def _shape_predicted(question: LifetimeValue, scope: Scope, result: Result) -> S
     for place, row in enumerate(histories):
         groups.setdefault((row["label"], row["cohort"]), []).append(place)
         sizes[row["label"]] = sizes.get(row["label"], 0) + row["people"]
-    if len(groups) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="period", way_out="Choose a longer period, or leave cohorts out.")
-    order = {label: place for place, label in enumerate(_in_order(sizes))}
+    breakdowns.refuse_too_many(len(groups), place="period", way_out="Choose a longer period, or leave cohorts out.")
+    order = {label: place for place, label in enumerate(breakdowns.in_order(sizes))}
     keys = sorted(groups, key=lambda key: (order[key[0]], key[1]))
     future, notes = models.predictions(found, [groups[key] for key in keys], question.days)
+    labels = [period_label(start, question.period, scope.zone) for start in _starts(question, scope)]
     rows = []
     for place, (label, cohort) in enumerate(keys):
         cells = [histories[cell] for cell in groups[label, cohort]]
@@ -474,7 +434,7 @@ def _shape_predicted(question: LifetimeValue, scope: Scope, result: Result) -> S
         rows.append(
             {
                 **({"breakdown": label} if question.breakdown else {}),
-                **({"cohort": _label_of(cohort, question, scope)} if question.cohorts else {}),
+                **({"cohort": labels[cohort]} if question.cohorts else {}),
                 "size": size,
                 "purchases": size + sum(cell["all_repeats"] for cell in cells),
                 "revenue": revenue,
@@ -484,10 +444,6 @@ def _shape_predicted(question: LifetimeValue, scope: Scope, result: Result) -> S
             }
         )
     return Shaped(rows, notes=notes)
-
-
-def _label_of(cohort: int, question: LifetimeValue, scope: Scope) -> str:
-    return period_label(datetime.fromtimestamp(cohort, UTC), question.period, scope.zone)
 
 
 ANALYSIS: Final = Analysis(LifetimeValue, LifetimeValueRow, compile, shape, members, examples_of("lifetime_value"))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from almanac.analyses import breakdowns
 from almanac.core.sql import Sql, sql
 from almanac.predict import lifetime_value as model
 
@@ -34,7 +35,7 @@ per_person AS
         $value
     FROM active
     GROUP BY person
-    HAVING max(began) AND cohort >= {first:UInt32}
+    HAVING max(began) AND cohort >= 0
 ),
 cells AS
 (
@@ -54,7 +55,7 @@ cells AS
     GROUP BY GROUPING SETS (($keys repeats, recency, age), (repeats, bin))
 )
 SELECT
-    $label AS label,
+    label,
     $cohort AS cohort,
     bin,
     sum(members) AS people,
@@ -69,8 +70,8 @@ SELECT
     $all_actuals
 FROM
 (
-    SELECT *, toUInt32(greatest(1, ceil(sqrt((countIf(bin = 0) OVER ()) / {most:UInt64})))) AS unit $place
-    FROM $sized
+    SELECT *, toUInt32(greatest(1, ceil(sqrt((countIf(bin = 0) OVER ()) / {most:UInt64})))) AS unit
+    FROM $ranked
 )
 GROUP BY
     label,
@@ -84,19 +85,18 @@ GROUP BY
 SIZED: Final = "(SELECT *, sumIf(members, bin = 0) OVER (PARTITION BY value) AS size FROM cells)"
 
 
-def statement(active: Sql, value: Sql, values: Mapping[str, Any], *, broken: bool, split: bool, held: bool) -> Sql:
-    """The counted histories. `active`: what each event says of its person; `value`: the column of the breakdown, `broken` if there is one;
-    `split`: by cohort; `held`: also what happened in the holdout. `values` binds `first` and `until`, and `limit` and `other` if broken."""
+def statement(active: Sql, value: Sql, values: Mapping[str, Any], *, limit: int | None, split: bool, held: bool) -> Sql:
+    """The counted histories. `active`: what each event says of its person; `value`: the column of the breakdown, whose `limit` biggest are
+    told apart, if there is one; `split`: by cohort; `held`: also what happened in the holdout. `values` binds `until`."""
+    broken = limit is not None
     return sql(
         PREDICTED,
         {**values, "most": _MOST_HISTORIES},
         active=active,
         value=value,
         keys=Sql(("value, " if broken else "") + ("cohort, " if split else "")),
-        label=Sql("if(place <= {limit:UInt64}, value, {other:String})" if broken else "''"),
         cohort=Sql("cohort" if split else "0"),
-        sized=Sql(SIZED if broken else "cells"),
-        place=Sql(", dense_rank() OVER (ORDER BY size DESC, value) AS place" if broken else ""),
+        ranked=breakdowns.ranked(Sql(SIZED if broken else "cells"), limit),
         actual=Sql(", uniqExactIf(local_day, paid >= 0 AND NOT known) AS comes, sumKahanIf(paid, NOT known) AS pays" if held else ""),
         actuals=Sql(", sum(comes) AS coming, sumKahan(pays) AS paying" if held else ""),
         all_actuals=Sql(", sum(coming) AS all_coming, sumKahan(paying) AS all_paying" if held else ""),

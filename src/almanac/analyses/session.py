@@ -33,17 +33,18 @@ from __future__ import annotations
 
 # Over 300 lines: a question stays in one file, and this one has four views.
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, LiteralString
 
 from pydantic import AfterValidator, Field, model_validator
 
+from almanac.analyses import breakdowns, periods
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
+from almanac.analyses.session_visits import gathered
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
-from almanac.core.errors import invalid
-from almanac.core.filters import BUILT_IN, OTHER, Breakdown, Selector, Window
+from almanac.core.filters import BUILT_IN, Breakdown, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, all_of, join, sql
 from almanac.core.time import Interval, TimeRange
@@ -72,8 +73,6 @@ _MEASURES: Final[list[Measure]] = [
     "bounce_rate",
 ]
 _AROUND: Final = timedelta(days=1)  # sessions that cross the range's edges are read so far
-_MOST_PERIODS: Final = 10_000
-_MOST_ROWS: Final = 200_000
 
 
 def _a_day_at_most(window: Window) -> Window:
@@ -160,14 +159,16 @@ class SessionRow(Row):
 
 
 # An event becomes one integer, its mark: the instant in microseconds, then three bits (a page view; a key event; an event that the session
-# must have). A person's marks are sorted and cut in one go, so that memory grows with the events alone: 8 bytes an event, and a
-# text only where a breakdown or a page is asked for.
+# must have). Sessions that the sender names are measured as they are read. Only events without an id, and the pages where pages are asked
+# for, are gathered: person by person, sorted and cut in one go, so that memory grows with them alone, 8 bytes an event and a text only
+# where a breakdown or a page is asked for.
 STATEMENT: Final = """
 WITH
 marked AS
 (
     SELECT
         person,
+        time,
         $session AS session,
         8 * toUnixTimestamp64Micro(time) + toInt64($page) + 2 * toInt64($key) + 4 * toInt64($wanted) AS mark
         $text
@@ -178,22 +179,17 @@ streams AS
 (
     SELECT
         person,
-        session,
-        $stream AS stream
+        $known
+        $sorted AS stream
     FROM marked
-    GROUP BY person, session
+    GROUP BY person $keys
 ),
 cut AS
 (
     SELECT
-        person,
-        arrayJoin(
-            arraySplit(
-                (entry, pause) -> session = 0 AND pause > {timeout:Int64},
-                stream,
-                arrayDifference(arrayMap(entry -> bitShiftRight(entry.1, 3), stream))
-            )
-        ) AS entries
+        *,
+        arrayJoin($visits) AS entries,
+        $marks AS marks
     FROM streams
 ),
 measured AS
@@ -201,43 +197,53 @@ measured AS
     SELECT
         person,
         entries,
-        entries.1 AS marks,
-        bitShiftRight(marks[1], 3) AS began_at,
-        bitShiftRight(marks[-1], 3) AS ended_at,
+        $began AS began_at,
+        $ended AS ended_at,
         ended_at - began_at AS lasted,
-        length(marks) AS events,
-        arrayCount(mark -> bitTest(mark, 0), marks) AS pages,
-        pages <= 1 AND lasted < {engaged:Int64} AND NOT arrayExists(mark -> bitTest(mark, 1), marks) AS bounced
+        $number AS events,
+        $pages AS pages,
+        $bits AS has,
+        pages <= 1 AND lasted < {engaged:Int64} AND NOT bitTest(has, 1) AS bounced,
+        $value AS value
     FROM cut
     WHERE began_at >= {first:Int64} AND began_at < {end:Int64} AND $kept
 ),
 sessions AS
 (
-    SELECT *, $period AS period, $value AS value
+    SELECT *, $period AS period
     FROM measured
 )
 """
 
-STREAM: Final = "arrayMap(mark -> tuple(mark), arraySort(groupArray(mark)))"
-
-# Simultaneous events are told apart by their texts, not by the bits of their marks.
-STREAM_WITH_TEXT: Final = "arraySort(entry -> (bitShiftRight(entry.1, 3), entry.2), arrayZip(groupArray(mark), groupArray(text)))"
-
 COUNTED: Final = """
 SELECT
-    if(place <= {limit:UInt64}, value, {other:String}) AS label,
+    '' AS label,
+    period,
+    count() AS sessions,
+    toFloat64(sum(toInt128(lasted))) / 1e6 AS seconds,
+    sum(events) AS all_events,
+    sum(pages) AS all_pages,
+    sum(bounced) AS bounces
+    $more
+FROM sessions
+GROUP BY period
+"""
+
+COUNTED_BY_VALUE: Final = """
+SELECT
+    label,
     period,
     sum(some_sessions) AS sessions,
     toFloat64(sum(some_lasted)) / 1e6 AS seconds,
-    sum(some_events) AS events,
-    sum(some_pages) AS pages,
+    sum(some_events) AS all_events,
+    sum(some_pages) AS all_pages,
     sum(some_bounces) AS bounces
     $merged
-FROM
-(
-    SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-    FROM
-    (
+FROM $ranked
+GROUP BY label, period
+"""
+
+CELLS: Final = """(
         SELECT
             value,
             period,
@@ -250,10 +256,7 @@ FROM
             $states
         FROM sessions
         GROUP BY value, period
-    )
-)
-GROUP BY label, period
-"""
+    )"""
 
 PAGE_VIEWS: Final = """
 , page_views AS
@@ -312,16 +315,6 @@ FROM page_views
 WHERE $within
 """
 
-BIGGEST: Final = """
-(
-    SELECT value
-    FROM sessions
-    GROUP BY value
-    ORDER BY count() DESC, value
-    LIMIT {limit:UInt64}
-)
-"""
-
 
 def compile(question: Session, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """Mark the events, gather each person's, cut them into sessions, count."""
@@ -331,16 +324,15 @@ def compile(question: Session, scope: Scope) -> Compiled:  # noqa: A001 (the pro
 def members(question: Session, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """Who had the sessions of a row."""
     pages = question.view == "pages"
-    label = str(row.get("breakdown" if question.view == "sessions" else "page") or "")
+    label = scope.bind(str(row.get("breakdown" if question.view == "sessions" else "page") or ""), "String")
     within: list[Sql] = []
     if question.interval != "total":
-        within.append(sql("period = $period", period=scope.bind(_moment(question, scope, str(row.get("period"))), "UInt32")))
+        start = _starts(question, scope)[periods.place_of(row, _starts(question, scope), question.interval, scope)]
+        within.append(sql("period = $period", period=scope.bind(int(start.timestamp()), "UInt32")))
     if pages:
-        within.append(sql("page = $label", label=scope.bind(label, "String")))
-    elif label == OTHER and _labelled(question):
-        within.append(sql("(value = $label OR value NOT IN $biggest)", label=scope.bind(label, "String"), biggest=_biggest(question)))
-    elif _labelled(question):
-        within.append(sql("value = $label", label=scope.bind(label, "String")))
+        within.append(sql("page = $label", label=label))
+    elif _limit(question) is not None:
+        within.append(sql("$biggest = $label", biggest=breakdowns.biggest(Sql("sessions"), _limit(question)), label=label))
     tail = sql(MEMBERS_OF_PAGE, within=all_of(within)) if pages else sql(MEMBERS, within=all_of(within))
     return Compiled(join("", [_sessions(question, scope), _views(question), tail]))
 
@@ -348,26 +340,25 @@ def members(question: Session, scope: Scope, row: Mapping[str, Any]) -> Compiled
 def shape(question: Session, scope: Scope, result: Result) -> Shaped:
     """Every value has every period; the biggest come first, Other last."""
     total = question.interval == "total"
-    starts = (
-        [_span(question, scope).start] if total else times.periods(_span(question, scope), question.interval, week_start=scope.week_start)
-    )
-    cells: dict[str, dict[int, dict[str, Any]]] = {} if _labelled(question) else {"": {}}
+    starts = _starts(question, scope)
+    labelled = _limit(question) is not None
+    cells: dict[str, dict[int, dict[str, Any]]] = {} if labelled else {"": {}}
     for row in result.dicts():
         cells.setdefault(row["label"], {})[row["period"]] = row
-    if len(cells) * len(starts) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="interval", way_out="Lower the limit, or choose a longer interval.")
+    breakdowns.refuse_too_many(len(cells) * len(starts), place="interval", way_out="Lower the limit, or choose a longer interval.")
     by = "views" if question.view == "pages" else "sessions"
     sizes = {label: sum(row[by] for row in found.values()) for label, found in cells.items()}
-    others = question.view != "pages"
-    over = [not total and times.shift(start, question.interval, 1) <= min(scope.now, scope.range.end) for start in starts]
+    # A page may be called Other, too.
+    labels = breakdowns.in_order(sizes) if question.view != "pages" else sorted(sizes, key=lambda label: (-sizes[label], label))
+    over = [False] if total else periods.over(starts, question.interval, scope)
     rows = [
         {
-            **({("breakdown" if question.view == "sessions" else "page"): label} if _labelled(question) else {}),
+            **({("breakdown" if question.view == "sessions" else "page"): label} if labelled else {}),
             **({} if total else {"period": period_label(start, question.interval, scope.zone)}),
             **_measured(question, cells[label].get(0 if total else int(start.timestamp()))),
             **({} if total else {"complete": whole}),
         }
-        for label in sorted(cells, key=lambda label: (others and label == OTHER, -sizes[label], label))
+        for label in labels
         for start, whole in zip(starts, over, strict=True)
     ]
     return Shaped(rows, notes=() if total or over[-1] else ("The last period is not complete.",))
@@ -379,14 +370,14 @@ def shape(question: Session, scope: Scope, result: Result) -> Shaped:
 def _sessions(question: Session, scope: Scope) -> Sql:
     span = _span(question, scope)
     around = TimeRange(span.start - _AROUND, max(span.end, min(span.end + _AROUND, scope.now)), span.zone)
-    kept = [Sql("arrayExists(mark -> bitTest(mark, 2), marks)")] if question.event else []
+    kept = [Sql("bitTest(has, 2)")] if question.event else []
     if question.min_length:
         kept.append(sql("lasted >= $least", least=scope.bind(question.min_length.microseconds, "Int64")))
     if question.max_length:
         kept.append(sql("lasted <= $most", most=scope.bind(question.max_length.microseconds, "Int64")))
     page = scope.matches(question.page_event) if question.page_event else Sql("kind IN ('page', 'screen')")
     text = _text(question, scope, page)
-    value, period = _value(question), Sql("toUInt32(0)")
+    period = Sql("toUInt32(0)")
     if question.interval != "total":
         moment = scope.period(question.interval, Sql("fromUnixTimestamp64Micro(began_at, 'UTC')"))
         period = sql("toUnixTimestamp($moment)", moment=moment)
@@ -395,8 +386,8 @@ def _sessions(question: Session, scope: Scope) -> Sql:
         {
             "timeout": question.timeout.microseconds,
             "engaged": question.engaged_after.microseconds,
-            "first": _micros(span.start),
-            "end": _micros(span.end),
+            "first": periods.microseconds(span.start),
+            "end": periods.microseconds(span.end),
         },
         session=Sql("if(session_id = '', 0, cityHash64(session_id))" if question.by == "sender" else "toUInt64(0)"),
         page=page,
@@ -405,46 +396,32 @@ def _sessions(question: Session, scope: Scope) -> Sql:
         text=sql(", $text AS text", text=text) if text else EMPTY,
         events=scope.events(),
         scope=scope.where(around),
-        stream=Sql(STREAM_WITH_TEXT if text else STREAM),
         kept=all_of(kept),
         period=period,
-        value=value,
+        **gathered(question, text=text is not None),
     )
 
 
 def _text(question: Session, scope: Scope, page: Sql) -> Sql | None:
     """What is read of each event besides its mark."""
     if question.view == "sessions":
-        return sql("toString($text)", text=scope.text(question.breakdown)) if question.breakdown else None
+        return breakdowns.text(question.breakdown, scope) if question.breakdown else None
     if question.page_property is None:
         return sql("if($page, if(path != '', path, toString(screen)), '')", page=page)
     return sql("if($page, toString($name), '')", page=page, name=scope.text(Breakdown(property=question.page_property)))
-
-
-def _value(question: Session) -> Sql:
-    """What a session is counted under. The arrays are a session's own."""
-    if question.view == "entry_pages":
-        return Sql("arrayFirst(entry -> bitTest(entry.1, 0), entries).2")
-    if question.view == "exit_pages":
-        return Sql("arrayLast(entry -> bitTest(entry.1, 0), entries).2")
-    if question.view == "pages" or not question.breakdown:
-        return Sql("''")
-    return Sql(
-        "arrayFirst(entry -> entry.2 != '', entries).2"
-        if question.breakdown_event == "first"
-        else "arrayLast(entry -> entry.2 != '', entries).2"
-    )
 
 
 def _views(question: Session) -> Sql:
     return Sql(PAGE_VIEWS) if question.view == "pages" else EMPTY
 
 
-_STATES: Final[dict[str, tuple[LiteralString, LiteralString]]] = {
-    "people": ("uniqExactState(person) AS some_people", "uniqExactMerge(some_people) AS people"),
+# As they are counted at once, as states of a value, and as these are put together.
+_MORE: Final[dict[str, tuple[LiteralString, LiteralString, LiteralString]]] = {
+    "people": (", uniqExact(person) AS people", ", uniqExactState(person) AS some_people", ", uniqExactMerge(some_people) AS people"),
     "lengths": (
-        "quantilesExactInclusiveState(0.5, 0.9)(lasted) AS some_lengths",
-        "quantilesExactInclusiveMerge(0.5, 0.9)(some_lengths) AS lengths",
+        ", quantilesExactInclusive(0.5, 0.9)(lasted) AS lengths",
+        ", quantilesExactInclusiveState(0.5, 0.9)(lasted) AS some_lengths",
+        ", quantilesExactInclusiveMerge(0.5, 0.9)(some_lengths) AS lengths",
     ),
 }
 
@@ -455,24 +432,15 @@ def _counted(question: Session) -> Sql:
     # People and quantiles take as much time as all the rest: only where they are asked for.
     needed = ["people"] if {"people", "sessions_per_person"} & set(question.measures) else []
     needed += ["lengths"] if {"median_seconds", "p90_seconds"} & set(question.measures) else []
-    return sql(
-        COUNTED,
-        {"limit": _limit(question), "other": OTHER},
-        states=join("", [Sql(f", {_STATES[name][0]}") for name in needed]),
-        merged=join("", [Sql(f", {_STATES[name][1]}") for name in needed]),
-    )
+    more, states, merged = (join("", [Sql(_MORE[name][form]) for name in needed]) for form in range(3))
+    if _limit(question) is None:
+        return sql(COUNTED, more=more)
+    return sql(COUNTED_BY_VALUE, ranked=breakdowns.ranked(sql(CELLS, states=states), _limit(question)), merged=merged)
 
 
-def _biggest(question: Session) -> Sql:
-    return Sql(BIGGEST, {"limit": _limit(question)})
-
-
-def _limit(question: Session) -> int:
-    return question.breakdown.limit if question.breakdown else question.limit
-
-
-def _labelled(question: Session) -> bool:
-    return question.view != "sessions" or question.breakdown is not None
+def _limit(question: Session) -> int | None:
+    """How many values or pages are shown; None where the answer is not by such."""
+    return breakdowns.limit_of(question.breakdown) if question.view == "sessions" else question.limit
 
 
 # --------------------------------------------------------------------- the times
@@ -482,23 +450,12 @@ def _span(question: Session, scope: Scope) -> TimeRange:
     """The range in whole periods."""
     if question.interval == "total":
         return scope.range
-    span = times.whole(scope.range, question.interval, week_start=scope.week_start)
-    # A month is at least 28 days, so that this never counts too few.
-    if span.length.total_seconds() / times.INTERVAL_SECONDS.get(question.interval, 28 * 86400) > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-    return span
+    _starts(question, scope)
+    return times.whole(scope.range, question.interval, week_start=scope.week_start)
 
 
-def _moment(question: Session, scope: Scope, label: str) -> int:
-    """The start of the period that an answer's row names."""
-    for start in times.periods(_span(question, scope), question.interval, week_start=scope.week_start):
-        if period_label(start, question.interval, scope.zone) == label:
-            return int(start.timestamp())
-    raise invalid(f"The answer has no period {label!r}.", place="period", way_out="Take it from a row of the answer.")
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _starts(question: Session, scope: Scope) -> list[datetime]:
+    return [scope.range.start] if question.interval == "total" else periods.starts_of(scope, question.interval)
 
 
 # ---------------------------------------------------------------------- the rows
@@ -520,8 +477,8 @@ def _measured(question: Session, row: Mapping[str, Any] | None) -> dict[str, Any
             "average_seconds": row["seconds"] / count,
             "median_seconds": _seconds(median),
             "p90_seconds": _seconds(p90),
-            "events_per_session": row["events"] / count,
-            "pages_per_session": row["pages"] / count,
+            "events_per_session": row["all_events"] / count,
+            "pages_per_session": row["all_pages"] / count,
             "bounce_rate": row["bounces"] / count,
         }
     return {measure: each[measure] for measure in question.measures}

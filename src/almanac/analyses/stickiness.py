@@ -24,24 +24,21 @@ How it counts:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
+from almanac.analyses import breakdowns, periods
 from almanac.analyses.examples import examples_of
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.errors import invalid
-from almanac.core.filters import OTHER, Breakdown, Selector
+from almanac.core.filters import Breakdown, Selector
 from almanac.core.ports import Result
 from almanac.core.sql import EMPTY, Sql, any_of, join, sql
 from almanac.core.time import TimeRange
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_PERIODS: Final = 10_000
-_MOST_ROWS: Final = 200_000
 
 
 def _as_list(value: Any) -> Any:
@@ -85,85 +82,70 @@ class StickinessRow(Row):
     ratio: float = Field(description="Part of the periods in which they were active on the average, 0 to 1; by days of a month, DAU/MAU.")
 
 
-# One scan, one row a person and side (1 is the range before), its sets never bigger than the number of periods, however many events there
-# are.
+# One scan, one row a person. `lines` are the series of the range, then those of the range before.
 STATEMENT: Final = """
 WITH
 per_person AS
 (
     SELECT
         person,
-        $side AS side,
-        [$times] AS times_of_series
+        [$times] AS times_of_lines
         $first_values
     FROM $events
     WHERE $scope AND person != 0 AND ($wanted)
-    GROUP BY person, side
+    GROUP BY person
 ),
 lines AS
 (
     SELECT
         person,
-        side,
-        series,
+        line,
         times
         $value
     FROM per_person
     ARRAY JOIN
-        arrayEnumerate(times_of_series) AS series,
-        times_of_series AS times
+        arrayEnumerate(times_of_lines) AS line,
+        times_of_lines AS times
         $joined
     WHERE times > 0
-),
-labelled AS
-(
-    SELECT
-        person,
-        side,
-        series,
-        times,
-        $label AS label
-    FROM lines
 )
-$wanted_of_lines
 """
 
 COUNTED: Final = """
 SELECT
-    side,
-    series,
+    line,
     label,
     times,
-    count() AS people
-FROM labelled
-GROUP BY side, series, label, times
+    sum(people_of_value) AS people
+FROM $ranked
+GROUP BY line, label, times
 """
+
+CELLS: Final = """(
+        SELECT
+            line,
+            $value AS value,
+            times,
+            count() AS people_of_value,
+            sumIf(people_of_value, line <= {series:UInt32}) OVER (PARTITION BY value) AS size
+        FROM lines
+        GROUP BY line, value, times
+    )"""
 
 MEMBERS: Final = """
 SELECT person
-FROM labelled
-WHERE side = 0 AND series = {row_series:UInt32} AND times $compared {row_times:UInt32} AND label = {row_label:String}
+FROM lines
+WHERE line = {row_line:UInt32} AND times $compared {row_times:UInt32} AND $label = {row_label:String}
 """
 
-# Read twice, so that a million values need no more memory than a million counts.
-LABEL: Final = """if(
-            value IN
-            (
-                SELECT value
-                FROM lines
-                WHERE side = 0
-                GROUP BY value
-                ORDER BY count() DESC, value
-                LIMIT {limit:UInt64}
-            ),
-            value,
-            {other:String}
-        )"""
+OF_THE_RANGE: Final = "lines WHERE line <= {series:UInt32}"
 
 
 def compile(question: Stickiness, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """In how many periods each person was active, for each line, then how many people were so often."""
-    return Compiled(_statement(question, scope, Sql(COUNTED)))
+    cells = sql(CELLS, {"series": len(question.series)}, value=Sql("value" if question.breakdown else "''"))
+    counted = sql(COUNTED, ranked=breakdowns.ranked(cells, breakdowns.limit_of(question.breakdown)))
+    return Compiled(join("", [_lines(question, scope), counted]))
 
 
 def members(question: Stickiness, scope: Scope, row: Mapping[str, Any]) -> Compiled:
@@ -171,44 +153,42 @@ def members(question: Stickiness, scope: Scope, row: Mapping[str, Any]) -> Compi
     labels = [one.label for one in question.series]
     if row.get("series") not in labels:
         raise invalid(f"The answer has no line {row.get('series')!r}.", place="series", way_out=f"There are: {', '.join(labels)}.")
-    periods, most = row.get("periods"), len(_starts(question, scope))
-    if not isinstance(periods, int) or not 1 <= periods <= most:
-        raise invalid(f"The answer has no row of {periods!r} periods.", place="periods", way_out=f"Give 1 to {most}.")
-    if question.breakdown and not isinstance(row.get("breakdown"), str):
-        raise invalid("The row does not say which value it is about.", place="breakdown", way_out="Take it from a row of the answer.")
+    times_, most = row.get("periods"), len(_starts(question, scope))
+    if not isinstance(times_, int) or not 1 <= times_ <= most:
+        raise invalid(f"The answer has no row of {times_!r} periods.", place="periods", way_out=f"Give 1 to {most}.")
     picked = sql(
         MEMBERS,
         {
-            "row_series": labels.index(row["series"]) + 1,
-            "row_times": periods,
-            "row_label": row["breakdown"] if question.breakdown else "",
+            "row_line": labels.index(row["series"]) + 1,
+            "row_times": times_,
+            "row_label": breakdowns.value_of(row, question.breakdown),
         },
         compared=Sql(">=" if question.cumulative else "="),
+        label=breakdowns.biggest(Sql(OF_THE_RANGE, {"series": len(labels)}), breakdowns.limit_of(question.breakdown)),
     )
-    return Compiled(_statement(question, scope, picked))
+    return Compiled(join("", [_lines(question, scope), picked]))
 
 
 def shape(question: Stickiness, scope: Scope, result: Result) -> Shaped:
     """Every line and group has every number of periods; the biggest groups come first, Other last."""
     starts = _starts(question, scope)
-    groups: set[str] = set() if question.breakdown else {""}
-    counts: dict[tuple[int, int, str], list[int]] = {}  # side, series, group -> people active once, twice …
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = {} if question.breakdown else {"": 0}
+    counts: dict[tuple[int, str], list[int]] = {}  # line, group -> people active once, twice …
     for row in result.dicts():
-        side, series, label = row["side"], row["series"] - 1, row["label"]
-        counts.setdefault((side, series, label), [0] * len(starts))[row["times"] - 1] = row["people"]
-        sizes[label] = sizes.get(label, 0) + (row["people"] if side == 0 else 0)
-        groups.add(label)
-    if len(groups) * len(question.series) * len(starts) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="breakdown", way_out="Lower its limit, or ask by a longer interval.")
+        line, label = row["line"] - 1, row["label"]
+        counts.setdefault((line, label), [0] * len(starts))[row["times"] - 1] = row["people"]
+        sizes[label] = sizes.get(label, 0) + (row["people"] if line < len(question.series) else 0)
+    breakdowns.refuse_too_many(
+        len(sizes) * len(question.series) * len(starts), place="breakdown", way_out="Lower its limit, or ask by a longer interval."
+    )
     nobody = [0] * len(starts)
     rows = [
         row
-        for series in range(len(question.series))
-        for label in sorted(groups, key=lambda label: (label == OTHER, -sizes.get(label, 0), label))
-        for row in _line(question, series, label, counts.get((0, series, label), nobody), counts.get((1, series, label), nobody))
+        for line in range(len(question.series))
+        for label in breakdowns.in_order(sizes)
+        for row in _line(question, line, label, *(counts.get((line + side, label), nobody) for side in (0, len(question.series))))
     ]
-    over = times.shift(starts[-1], question.interval, 1).astimezone(UTC) <= min(scope.range.end, scope.now)
+    over = periods.over(starts, question.interval, scope)[-1]
     return Shaped(rows, notes=() if over else ("The last period is not complete: people may yet become active in it.",))
 
 
@@ -238,62 +218,47 @@ def _at_least(counts: list[int]) -> list[int]:
 # ----------------------------------------------------------------- the statement
 
 
-def _statement(question: Stickiness, scope: Scope, wanted_of_lines: Sql) -> Sql:
+def _lines(question: Stickiness, scope: Scope) -> Sql:
     starts = _starts(question, scope)
+    count, first = len(starts), starts[0]
     conditions = [scope.matches(one) for one in question.series]
-    wanted, side, first = any_of(conditions), Sql("toUInt8(0)"), starts[0]
-    marks = starts
+    wanted = any_of(conditions)
     if question.compare:
-        earlier = [times.shift(starts[0], question.interval, place - len(starts)) for place in range(len(starts))]
-        cut = times.shift(scope.range.end.astimezone(times.zone_of(scope.zone)), question.interval, -len(starts))
-        values = {"since": _microseconds(starts[0]), "cut": _microseconds(cut)}
-        side = sql("toUnixTimestamp64Micro(time) < {since:Int64}", values)
-        # What lies between the point at which the range before is cut and the range is in neither.
-        wanted = sql("($wanted) AND (NOT $side OR toUnixTimestamp64Micro(time) < {cut:Int64})", wanted=wanted, side=side)
-        first, marks = earlier[0], [*earlier, *starts]
-    # Hours are reckoned from the starts: where clocks change by half an hour, those of the engine lie elsewhere.
-    by_starts = Sql(
-        "roundDown(toUnixTimestamp(time), {starts:Array(Int64)})", {"starts": [_microseconds(mark) // 1_000_000 for mark in marks]}
-    )
-    period = by_starts if question.interval == "hour" else scope.period(question.interval)
+        first, conditions, wanted = _both(question, scope, starts, conditions)
+        starts = [*(times.shift(starts[0], question.interval, nth - count) for nth in range(count)), *starts]
+    place = periods.place(scope, question.interval, starts)
     broken = question.breakdown
-    text = sql("toString($text)", text=scope.text(broken)) if broken else EMPTY
+    text = breakdowns.text(broken, scope)
     return sql(
         STATEMENT,
-        {"limit": broken.limit, "other": OTHER} if broken else {},
-        side=side,
-        times=join(
-            ", ",
-            [sql("uniqExactIf($period, $condition)", period=period, condition=condition) for condition in conditions],
-        ),
-        first_values=sql(", [$firsts] AS values_of_series", firsts=join(", ", [_first_value(text, condition) for condition in conditions]))
+        # Conditions hold places of one side only, so that the sets of both may have the size of both.
+        times=join(", ", [periods.size_of(place, condition, len(starts)) for condition in conditions]),
+        first_values=sql(
+            ", [$firsts] AS values_of_lines", firsts=join(", ", [breakdowns.first_value(text, condition) for condition in conditions])
+        )
         if broken
         else EMPTY,
         events=scope.events(),
         scope=scope.where(TimeRange(first.astimezone(UTC), scope.range.end, scope.zone)),
         wanted=wanted,
         value=Sql(", value" if broken else ""),
-        joined=Sql(", values_of_series AS value" if broken else ""),
-        label=Sql(LABEL if broken else "''"),
-        wanted_of_lines=wanted_of_lines,
+        joined=Sql(", values_of_lines AS value" if broken else ""),
     )
 
 
-def _first_value(text: Sql, condition: Sql) -> Sql:
-    return sql("argMinIf($text, (time, $text), $condition)", text=text, condition=condition)
+def _both(question: Stickiness, scope: Scope, starts: list[datetime], conditions: list[Sql]) -> tuple[datetime, list[Sql], Sql]:
+    """With the range before: its start, the conditions of the lines of both, and which events are wanted at all."""
+    earlier = times.shift(starts[0], question.interval, -len(starts))
+    cut = times.shift(scope.range.end.astimezone(times.zone_of(scope.zone)), question.interval, -len(starts))
+    now = sql("toUnixTimestamp64Micro(time) >= {since:Int64}", {"since": periods.microseconds(starts[0])})
+    # What lies between the point at which the range before is cut and the range is in neither.
+    before = sql("toUnixTimestamp64Micro(time) < {until:Int64}", {"until": min(periods.microseconds(cut), periods.microseconds(starts[0]))})
+    both = [sql("($condition) AND $side", condition=condition, side=side) for side in (now, before) for condition in conditions]
+    return earlier, both, sql("($wanted) AND ($now OR $before)", wanted=any_of(conditions), now=now, before=before)
 
 
 def _starts(question: Stickiness, scope: Scope) -> list[datetime]:
-    """The periods of the range, by their starts. Raises `invalid` when there are too many."""
-    # A month is at least 28 days, so that this never counts too few.
-    shortest = times.INTERVAL_SECONDS.get(question.interval, 28 * 86400)
-    if scope.range.length.total_seconds() / shortest > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-    return times.periods(scope.range, question.interval, week_start=scope.week_start)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return periods.starts_of(scope, question.interval)
 
 
 ANALYSIS: Final = Analysis(

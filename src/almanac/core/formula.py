@@ -22,6 +22,19 @@ class Formula:
     names: frozenset[str]
     _tree: ast.expr
 
+    @property
+    def quotient(self) -> tuple[str, str] | None:
+        """The two names of a plain `A / B`; None for any other formula."""
+        tree = self._tree
+        if (
+            isinstance(tree, ast.BinOp)
+            and isinstance(tree.op, ast.Div)
+            and isinstance(tree.left, ast.Name)
+            and isinstance(tree.right, ast.Name)
+        ):
+            return tree.left.id, tree.right.id
+        return None
+
     def value(self, values: Mapping[str, float | None]) -> tuple[float, bool]:
         """The result, and whether it is 0 for want of one: something was divided by zero on the way, or is too big for a number.
 
