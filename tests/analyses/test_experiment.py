@@ -244,6 +244,7 @@ def test_the_mean_of_a_saved_metric_is_of_events_with_a_number(world: Any) -> No
         ({"event": "a", "measure": "quantile", "quantile": 1, "property": "amount"}, {}, "least or greatest value"),
         ({"formula": "x / y * 100", "of": {"x": "a", "y": "b"}}, {}, "a / b of two counts or sums"),
         ({"formula": "x / y", "of": {"x": "a", "y": {"event": "b", "measure": "unique"}}}, {}, "a / b of two counts or sums"),
+        ({"event": "a", "measure": "average", "property": "amount", "per": "person"}, {}, "is reckoned per person"),
         ({"event": "a"}, {"event": "b"}, "event is the metric's to say"),
         ({"event": "a"}, {"type": "count"}, "type is the metric's to say"),
         (None, {}, "there is no metric 'one'"),

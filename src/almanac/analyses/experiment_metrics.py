@@ -87,6 +87,7 @@ def _compared(name: str, saved: Measured) -> dict[str, Any]:
     """A saved metric, of all people together, as one of each person. Raises `ValueError` for what has no such."""
     if saved.formula:
         return _ratio(name, saved)
+    _refuse_more(name, saved)
     event = Selector(event=saved.event, filters=saved.filters, name=saved.name)
     if saved.measure in ("count", "sum"):
         return {"type": saved.measure, "event": event, "property": saved.property or ""}
@@ -112,6 +113,8 @@ def _ratio(name: str, saved: Measured) -> dict[str, Any]:
     sides = [saved.of[part] for part in parts] if parts else []
     if not sides or any(side.formula or side.measure not in ("count", "sum") for side in sides):
         raise ValueError(f"the metric {name!r} is a formula; variants can be compared by A / B of two counts or sums, and by no other")
+    for side in sides:
+        _refuse_more(name, side)
     above, below = (Selector(event=side.event, filters=side.filters, name=side.name) for side in sides)
     return {
         "type": "ratio",
@@ -120,6 +123,13 @@ def _ratio(name: str, saved: Measured) -> dict[str, Any]:
         "denominator": below,
         "denominator_property": sides[1].property or "",
     }
+
+
+def _refuse_more(name: str, saved: Measured) -> None:
+    if saved.per != "event" or saved.over is not None:
+        raise ValueError(
+            f"the metric {name!r} is reckoned per person or over days gone by, as an experiment does by itself; leave that out"
+        )
 
 
 # ------------------------------------------------------------------------- SQL

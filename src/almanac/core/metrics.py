@@ -104,8 +104,10 @@ class Measured(Selector):
             raise ValueError(f"{bare[0]} is a formula within a formula and needs its own `of`")
 
 
-def _narrowed(body: Mapping[str, Any], filters: Sequence[Any]) -> dict[str, Any]:
-    """What is filtered of a formula are its parts."""
+def _narrowed(body: Mapping[str, Any] | str, filters: Sequence[Any]) -> dict[str, Any]:
+    """What is filtered of a formula are its parts. A bare text is an event's name."""
+    if isinstance(body, str):
+        return {"event": body, "filters": [*filters]}
     if body.get("formula"):
         return {**body, "of": {name: _narrowed(part, filters) for name, part in body.get("of", {}).items()}}
     return {**body, "filters": [*body.get("filters", []), *filters]}
