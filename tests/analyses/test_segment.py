@@ -20,8 +20,9 @@ from almanac.core.errors import AlmanacError
 NOW = END + timedelta(hours=5)
 
 
-# The many forms of a segment are tested by themselves; here it is the moments.
-few = st.one_of(did, in_order, listed, having, st.builds(lambda segment: {"segment": segment}, groups(did | having)))
+# The many forms of a segment are tested by themselves; here it is the moments. Counts are read in another way than all else.
+counts = st.recursive(did | listed, lambda inner: groups(inner) | groups(inner).map(lambda segment: {"segment": segment}), max_leaves=4)
+few = st.one_of(counts, counts, did, in_order, having, st.builds(lambda segment: {"segment": segment}, groups(did | having)))
 
 
 @st.composite
@@ -34,8 +35,8 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "segments": [{"segment": segment} if draw(st.booleans()) else segment for segment in named],
         "report": report,
         "interval": draw(st.sampled_from(["day", "week", "month"])),
-        "date_from": draw(st.sampled_from(["2026-03-28", "2026-03-29T12:00:00"])),
-        "date_to": draw(st.sampled_from([None, "2026-03-30", "2026-03-31T23:30:00"])),
+        "date_from": draw(st.sampled_from(["2026-03-29", "2026-03-29T12:00:00"])),
+        "date_to": draw(st.sampled_from([None, "2026-03-29", "2026-03-30T23:30:00"])),
         "timezone": draw(st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles"])),
         "week_start": draw(st.sampled_from(["monday", "sunday"])),
     }

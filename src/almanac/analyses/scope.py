@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from almanac.analyses import profiles, properties, segments
+from almanac.analyses import profiles, properties, segment_steps, segments
 from almanac.core.errors import invalid, not_found
 from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Segment, SegmentFilter, Selector
 from almanac.core.ports import Project
@@ -211,7 +211,19 @@ class EventScope:
 
     def people(self, segment: Segment, moment: datetime) -> Sql:
         """See `Scope.people`."""
-        inner = EventScope(
+        inner = self._until(moment)
+        return inner.complete(segments.people(segment, inner))
+
+    def steps(self, segment: Segment, moments: Sequence[datetime]) -> Sql | None:
+        """See `Scope.steps`."""
+        if not segment_steps.can_step(segment):
+            return None
+        inner = self._until(moments[-1])
+        return inner.complete(segment_steps.changes(segment, inner, moments))
+
+    def _until(self, moment: datetime) -> EventScope:
+        """All that was known then."""
+        return EventScope(
             self._project,
             now=self._now,
             range=TimeRange(_BEGINNING, moment, self.zone),
@@ -221,7 +233,6 @@ class EventScope:
             values=self._values,
             past=True,
         )
-        return inner.complete(segments.people(segment, inner))
 
     def listed(self, ids: Sequence[str]) -> Sql:
         """A statement with one column, `person`: whose these distinct ids are."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import combinations, product
+from itertools import accumulate, combinations, product
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -95,8 +95,12 @@ class SegmentRow(Row):
 
 
 SIZE: Final = """
-    SELECT $segment AS segment, $place AS place, count() AS people
+    SELECT $segment AS segment, toUInt32($place) AS place, toInt64(count()) AS people, false AS step
     FROM ($people)
+"""
+STEPS: Final = """
+    SELECT $segment AS segment, place, people, true AS step
+    FROM ($steps)
 """
 
 # Bit by bit the set of segments that each person is in.
@@ -134,11 +138,17 @@ def compile(question: SegmentQuestion, scope: Scope) -> Compiled:  # noqa: A001 
         return Compiled(sql(OVERLAP, held=_held(question, scope)))
     if question.report == "migration":
         return Compiled(sql(MIGRATION, went=_went(question, scope)))
-    sizes = [
-        sql(SIZE, segment=number(segment), place=number(place), people=scope.people(_written_out(item), moment))
-        for segment, item in enumerate(question.segments)
-        for place, moment in enumerate(_moments(question, scope))
-    ]
+    moments = _moments(question, scope)
+    sizes: list[Sql] = []
+    for segment, item in enumerate(question.segments):
+        steps = scope.steps(_written_out(item), moments)
+        if steps is not None:
+            sizes.append(sql(STEPS, segment=number(segment), steps=steps))
+        else:
+            sizes += [
+                sql(SIZE, segment=number(segment), place=number(place), people=scope.people(_written_out(item), moment))
+                for place, moment in enumerate(moments)
+            ]
     return Compiled(join("    UNION ALL", sizes))
 
 
@@ -169,14 +179,14 @@ def shape(question: SegmentQuestion, scope: Scope, result: Result) -> Shaped:
         return Shaped(list(_overlaps(question, {row["held"]: row["people"] for row in result.dicts()})))
     if question.report == "migration":
         return Shaped(list(_ways(question, {(row["from_place"], row["to_place"]): row["people"] for row in result.dicts()})))
-    sizes = {(row["segment"], row["place"]): row["people"] for row in result.dicts()}
     starts = _starts(question, scope)
+    sizes = _sizes(result, len(question.segments), len(starts))
     over = [times.shift(start, question.interval, 1).astimezone(UTC) <= min(scope.range.end, scope.now) for start in starts]
     rows = [
         {
             "segment": label,
             "period": period_label(start, question.interval, scope.zone),
-            "people": sizes[segment, place],
+            "people": sizes[segment][place],
             "complete": over[place],
         }
         for segment, label in enumerate(_labels(question))
@@ -186,6 +196,17 @@ def shape(question: SegmentQuestion, scope: Scope, result: Result) -> Shaped:
 
 
 # ---------------------------------------------------------------------- the rows
+
+
+def _sizes(result: Result, segments: int, moments: int) -> list[list[int]]:
+    """Of each segment at each moment: as such, or from the steps that lead there."""
+    found = [[0] * moments for _ in range(segments)]
+    stepped = set()
+    for row in result.dicts():
+        found[row["segment"]][row["place"]] = row["people"]
+        if row["step"]:
+            stepped.add(row["segment"])
+    return [list(accumulate(line)) if segment in stepped else line for segment, line in enumerate(found)]
 
 
 def _overlaps(question: SegmentQuestion, counts: Mapping[int, int]) -> Iterator[dict[str, Any]]:

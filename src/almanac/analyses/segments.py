@@ -71,7 +71,7 @@ WHERE $condition
 
 def people(segment: Segment, reading: Reading) -> Sql:
     """A statement with one column, `person`: who is in the segment when the reading's range ends, each once."""
-    facts = _Facts(reading)
+    facts = Facts(reading)
     condition, of_nobody = facts.of(segment)
     return sql(
         STATEMENT,
@@ -95,7 +95,7 @@ def label_of(item: SegmentFilter, place: int) -> str:
     return name if item.at is None else f"{name} at {item.at}"
 
 
-class _Facts:
+class Facts:
     """Gathers the aggregates that the conditions of a segment compare. Each condition comes with whether it could hold for somebody who
     did none of what is counted."""
 
@@ -137,7 +137,9 @@ class _Facts:
         return sql("person IN ($people)", people=self._reading.people(part.segment, moment_of(part, self._reading.range))), True
 
     def _did(self, part: Did) -> tuple[Sql, bool]:
-        count = self._named(sql("countIf($done)", done=self._done([part.did], part.within)[0]))
+        return self._bounded(part, self._named(sql("countIf($done)", done=self._done([part.did], part.within)[0])))
+
+    def _bounded(self, part: Did, count: Sql) -> tuple[Sql, bool]:
         bounds = [sql("$count >= $least", count=count, least=self._reading.bind(part.at_least, "UInt64"))]
         if part.at_most is not None:
             bounds.append(sql("$count <= $most", count=count, most=self._reading.bind(part.at_most, "UInt64")))
@@ -156,7 +158,7 @@ class _Facts:
     def _done(self, selectors: Sequence[Selector], within: Window | None) -> list[Sql]:
         conditions = [self._reading.matches(selector) for selector in selectors]
         if within is not None:
-            earlier = _before(self._reading.range, within)
+            earlier = before(self._reading.range, within)
             # The day too, as events are kept by day: 7 days of 2 years are found without reading the rest.
             recent = sql(
                 "day >= $day AND time >= $since",
@@ -173,7 +175,7 @@ class _Facts:
         return name
 
 
-def _before(span: TimeRange, within: Window) -> datetime:
+def before(span: TimeRange, within: Window) -> datetime:
     """So long before the moment: whole days, weeks and months (of 30 days) by the calendar of the zone, everything else as elapsed time."""
     days = _DAYS.get(within.unit, 0) * within.value
     try:

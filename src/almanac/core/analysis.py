@@ -115,6 +115,11 @@ class Scope(Protocol):
         """A statement with one column, `person`: who is in the segment at that moment, each once."""
         ...
 
+    def steps(self, segment: Segment, moments: Sequence[datetime]) -> Sql | None:
+        """The same for many moments, in order, in one reading: a statement with the columns `place`, of a moment, and `people`, by how many
+        the segment differs from the moment before. None where the segment is not of counts of events alone."""
+        ...
+
     def bind(self, value: Any, type_: str) -> Sql:
         """A bound value under a fresh name."""
         ...
