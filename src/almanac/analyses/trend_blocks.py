@@ -58,6 +58,26 @@ ROLLING: Final = """
             arraySplit((moment, pause) -> pause > $window, $active, arrayDifference($active))
         ))"""
 
+RUNNING: Final = """
+    SELECT
+        $block AS block,
+        $side AS side,
+        toUnixTimestamp($start) AS period,
+        $listed
+        [toNullable(toFloat64(count()))] AS results
+    FROM
+    (
+        SELECT
+            person,
+            $dimensions
+            min(time) AS first
+        FROM $events
+        WHERE $scope AND person != 0 AND ($wanted)
+        GROUP BY person$names
+    )
+    GROUP BY period$names
+"""
+
 PER_PERSON: Final = """
     SELECT
         $block AS block,
@@ -135,6 +155,8 @@ class Blocks:
         wanted = any_of(conditions)
         if block.way == "people":
             return self._people(place, side, parts, on, where, wanted)
+        if block.way == "running":
+            return self._running(place, side, where, wanted)
         if block.way == "plain":
             hours = self._hours(parts, side_at, span)
             measures = [
@@ -183,13 +205,11 @@ class Blocks:
         moment = sql("toUInt16(toDate($day))", day=self._period_start()) if self._plan.by_day else self._period()
         names = [identifier(f"active_{at}") for at in range(len(parts))]
         actives = [
-            sql("$active AS $name", active=_first_active(moment, one) if part.running else _active(moment, one), name=name)
-            for part, one, name in zip(parts, on, names, strict=True)
+            sql("arraySort(groupUniqArrayIf($moment, $on)) AS $name", moment=moment, on=one, name=name)
+            for one, name in zip(on, names, strict=True)
         ]
         changes = [
-            sql("arrayMap(moment -> ($place, moment, 1), $active)", place=number(at), active=name)
-            if part.running
-            else sql(ROLLING, place=number(at), active=name, window=number(part.seconds // unit))
+            sql(ROLLING, place=number(at), active=name, window=number(part.seconds // unit))
             for at, (part, name) in enumerate(zip(parts, names, strict=True))
         ]
         return sql(
@@ -206,6 +226,20 @@ class Blocks:
             wanted=wanted,
             names=self._listed,
             changes=join(", ", changes),
+        )
+
+    def _running(self, place: Sql, side: Sql, where: Sql, wanted: Sql) -> Sql:
+        return sql(
+            RUNNING,
+            block=place,
+            side=side,
+            start=self._scope.period(self._plan.question.interval, Sql("first")),
+            listed=self._commas(),
+            dimensions=self._named_dimensions(),
+            events=self._scope.events(),
+            scope=where,
+            wanted=wanted,
+            names=self._listed,
         )
 
     def _period(self) -> Sql:
@@ -246,16 +280,6 @@ class Blocks:
                 for text, value in zip(self.dimensions, values, strict=True)
             ]
         )
-
-
-def _active(moment: Sql, on: Sql) -> Sql:
-    return sql("arraySort(groupUniqArrayIf($moment, $on))", moment=moment, on=on)
-
-
-def _first_active(moment: Sql, on: Sql) -> Sql:
-    if on == _ALL:
-        return sql("[min($moment)]", moment=moment)
-    return sql("if(countIf($on) = 0, [], [minIf($moment, $on)])", moment=moment, on=on)
 
 
 def _list(measures: list[Sql]) -> Sql:

@@ -91,7 +91,7 @@ class Lines:
         """In place: changes become numbers, and values those of their window."""
         if self._plan.total:
             return
-        if part.way == "people":
+        if part.way in ("people", "running"):
             line[:] = accumulate(value or 0 for value in line)
         elif part.seconds:
             marks = self._marks(side)

@@ -1,7 +1,8 @@
 """What a trend reads for its lines: their parts, the blocks of the statement that give these, and the times of both sides.
 
 A part is one number for each period and group. Parts of the same way are read in one scan, a block: `plain` parts straight from the events,
-`people` parts (people over a window, or since the range began) and `per_person` parts from each person's events first.
+`people` parts (people over a window) and `per_person` parts from each person's events first; each `running` part (people since the range
+began) is a block of its own, from each person's first event.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from almanac.core.time import INTERVAL_SECONDS, TimeRange
 if TYPE_CHECKING:
     from almanac.analyses.trend import Trend
 
-Way = Literal["plain", "people", "per_person"]
+Way = Literal["plain", "people", "running", "per_person"]
 
 MOST_PERIODS: Final = 10_000
 _MOST_PERIODS_OF_A_WINDOW: Final = 1_000
@@ -52,7 +53,9 @@ class Part:
         """How it is read."""
         if self.measured.per == "person":
             return "per_person"
-        return "people" if self.measured.measure == "unique" and (self.running or self.measured.over) else "plain"
+        if self.running:
+            return "running"
+        return "people" if self.measured.measure == "unique" and self.measured.over else "plain"
 
     @property
     def zero_when_empty(self) -> bool:
@@ -239,13 +242,13 @@ class Plan:
     # ----------------------------------------------------------------- the blocks
 
     def _blocks(self) -> list[Block]:
-        found: dict[tuple[Way, tuple[TimeRange, ...]], list[int]] = {}
+        found: dict[tuple[Way, int, tuple[TimeRange, ...]], list[int]] = {}
         for place, part in enumerate(self.parts):
             way: Way = "plain" if self.total and part.way == "people" else part.way
             back = self._smooth + max((self._window_periods(other) for other in self.parts if other.way == way), default=0)
             spans = (self.window_of(part, side) if self.total else side.since(back) for side in self.sides)
-            found.setdefault((way, tuple(spans)), []).append(place)
-        return [Block(way, places, list(spans)) for (way, spans), places in found.items()]
+            found.setdefault((way, place if way == "running" else 0, tuple(spans)), []).append(place)
+        return [Block(way, places, list(spans)) for (way, _, spans), places in found.items()]
 
     def widest(self) -> TimeRange:
         """All that is read of the range."""
