@@ -206,6 +206,7 @@ def test_an_upgrade_with_a_body_or_of_another_protocol_is_passed_over(both: Call
         ASK.replace(b"upgrade: websocket", b"upgrade: h2c"),
         ASK.replace(b"\r\n\r\n", b"\r\ncontent-length: 2\r\n\r\nab"),
         ASK.replace(b"GET", b"POST"),
+        ASK.replace(b"HTTP/1.1", b"HTTP/1.0"),
     ):
         with server.connect() as connection:
             connection.sendall(asked)
@@ -250,6 +251,16 @@ def test_a_flood_ahead_of_the_upgrade_is_cut(both: Callable[..., Both]) -> None:
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             connection.sendall(ASK.replace(b"/live", b"/slow") + b"x" * (64 << 20))
         assert time.monotonic() - began < 0.9, "before the other side answers"
+
+
+def test_a_sender_that_waits_to_be_asked_for_its_body_is_asked_here(both: Callable[..., Both]) -> None:
+    server = both()
+    with server.connect() as connection:
+        connection.sendall(b"POST /ask HTTP/1.1\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 3\r\n\r\n")
+        assert exactly(connection, 25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+        status, body = told(everything(connection))
+    assert (status, body["length"], "expect" in body["head"]) == (200, 3, False)
 
 
 def test_half_a_body_is_no_request(both: Callable[..., Both]) -> None:

@@ -17,7 +17,8 @@ from urllib.parse import unquote
 import pytest
 import uvloop
 
-from almanac.adapters.http_server import HEAD_LIMIT, MOST_WAITING, HttpServer
+from almanac.adapters import http_server
+from almanac.adapters.http_server import HEAD_LIMIT, MOST_HEADERS, MOST_WAITING, HttpServer
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -346,6 +347,29 @@ def test_slow_heads_and_idle_connections_end(running: Callable[..., Running]) ->
         began = time.monotonic()
         assert _all(idle, 3) == b""
         assert time.monotonic() - began < 2
+
+
+def test_last_bytes_that_nobody_takes_keep_no_connection(running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "STALL_SECONDS", 0.3)
+    server = running(head_seconds=0.1)
+    with server.connect() as connection:
+        time.sleep(0.1)
+        [one] = server.server.connections
+        server.loop.call_soon_threadsafe(one.transport.set_write_buffer_limits, 1 << 30)  # it never counts as full
+        connection.sendall(b"GET /stream?300 HTTP/1.1\r\nconnection: close\r\n\r\n")
+        time.sleep(0.2)
+        assert server.server.connections
+        until = time.monotonic() + 5
+        while server.server.connections:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+def test_a_request_has_so_many_headers_and_no_more(running: Callable[..., Running]) -> None:
+    server = running()
+    for count, status in ((MOST_HEADERS, b"200"), (MOST_HEADERS + 1, b"431")):
+        got = server.say(b"GET /x HTTP/1.1\r\n" + b"a: b\r\n" * count + b"\r\n")
+        assert got.startswith(b"HTTP/1.1 " + status)
 
 
 def test_too_many_connections_are_told_to_come_back(running: Callable[..., Running]) -> None:

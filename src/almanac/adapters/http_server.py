@@ -290,7 +290,7 @@ class _Connection(asyncio.Protocol):
         }
         keep = version == "1.1" and parser.should_keep_alive() and method != "CONNECT"
         request = self.reading = _Request(self, scope, method, keep, self._expects)
-        if self.active is None and parser.should_upgrade() and _asks_for_websocket(method, self._headers):
+        if self.active is None and version == "1.1" and parser.should_upgrade() and _asks_for_websocket(method, self._headers):
             if self.server.tunnels >= self.server.most_tunnels:
                 self.reading = None
                 self._refuse(unavailable("There are too many live connections.", way_out="Come again in a moment.", retry_after=5))
@@ -390,7 +390,7 @@ class _Connection(asyncio.Protocol):
 
     def check(self, now: float, head_seconds: float, idle_seconds: float) -> None:
         """Ends it when its sender keeps us waiting."""
-        if self.writable is not None:
+        if self.writable is not None or self.transport.is_closing():  # a few last bytes that nobody takes keep no connection either
             if now - self._moved > STALL_SECONDS:
                 self.transport.abort()
         elif self.active is not None:
