@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -108,3 +110,9 @@ def test_one_kind_of_question_lives_in_one_file() -> None:
         made = [call for call in analyses if path.parent.name == "analyses"]
         assert len(made) <= 1, path.name
         assert bool(made) == (path.parent.name == "analyses" and path.stem in KINDS), path.name
+
+
+def test_a_server_starts_without_what_few_questions_need() -> None:
+    """scipy takes seconds on a busy machine, and 26 to 70 MiB."""
+    code = "import sys; from almanac.core.analysis import registry; import almanac.app; registry(); sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

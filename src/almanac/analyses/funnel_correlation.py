@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from scipy.stats import fisher_exact
-
 from almanac.analyses.funnel_members import outcome_of
 from almanac.core.analysis import Scope, Shaped
 from almanac.core.errors import invalid
 from almanac.core.filters import Breakdown
 from almanac.core.sql import Sql, any_of, join, number, sql
+from almanac.predict.experiment import fisher
 
 if TYPE_CHECKING:
     from almanac.analyses.funnel import Funnel
@@ -118,7 +117,7 @@ def correlation_rows(question: Funnel, rows: Sequence[Mapping[str, Any]]) -> Sha
                 "success_total": all_s,
                 "failure_total": all_f,
                 "odds_ratio": (s + 1) / (f + 1) * (all_f + 1 - f) / (all_s + 1 - s),
-                "p_value": float(fisher_exact([[s, f], [all_s - s, all_f - f]]).pvalue),
+                "p_value": fisher([[s, f], [all_s - s, all_f - f]]),
             }
         )
     tested = rows[0]["tested"] if rows else 0
