@@ -137,7 +137,8 @@ class World:
     def _count_hours(self, project: str, rows: Iterable[Mapping[str, Any]]) -> None:
         hours = Counter((row.get("event", ""), row["time"][:13]) for row in rows)
         counted = [(project, event, datetime.fromisoformat(f"{hour}:00:00+00:00"), count) for (event, hour), count in hours.items()]
-        self.store.insert("events_per_hour", ("project", "event", "hour", "count"), counted)
+        # Under a token: the same numbers again are more events, not a copy of the insert.
+        self.store.insert("events_per_hour", ("project", "event", "hour", "count"), counted, token=f"hours {next(_NUMBERS)}")
 
     def _insert_profiles(self, project: str, events: Iterable[Mapping[str, Any]]) -> None:
         changes = [

@@ -171,6 +171,11 @@ class Engine:
         # Many who ask the same at once wait for one answer.
         return self._kept(key, asked.now) or self._flights.share(key, lambda: self._kept(key, asked.now) or self._answered(asked, key))
 
+    def kept(self, project: str, question: Mapping[str, Any]) -> Answer | None:
+        """The answer, if it is kept: at once, without a turn. Raises `invalid` and `not_found` as `ask` does."""
+        asked = self._understand(self._catalog.project(project), question)
+        return self._kept(self._cache_key(asked), asked.now)
+
     def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> People:
         """Who is behind a row of the answer to `question`: how many, and a page of at most `limit` of them, those after the token `after`.
 

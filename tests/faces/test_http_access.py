@@ -296,6 +296,8 @@ def test_a_deleted_project_is_gone_from_everywhere_and_the_others_stay(house: Ho
     keys, other = house.project("Short life"), house.project("Long life")
     path, server = f"/api/v1/projects/{keys.project}", bearer(house.server_key)
     for project in (keys.project, other.project):
+        planned = {"mode": "observe", "schema": {"type": "object", "properties": {"n": {"type": "string"}}}}
+        house.client.put(f"/api/v1/projects/{project}/definitions/plan/order", json=planned, headers=server)
         house.send(
             project, {"event": "order", "distinct_id": "anna", "anonymous_id": "a", "properties": {"n": 1}, "profile": {"set": {"x": 1}}}
         )

@@ -40,6 +40,8 @@ class Database:
         self._url = url
         self._engine: Engine | None = None
         self._opening = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+        self._watching = threading.Lock()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -53,8 +55,23 @@ class Database:
         with _translated(), self._ready().execution_options(writes=True).begin() as connection:
             yield connection
 
+    def state(self) -> int | None:
+        """Another number whenever anybody changed the database; None where that is not known (PostgreSQL). Costs a hundredth of a read."""
+        if self._url.get_backend_name() != "sqlite" or not self._url.database:
+            return None
+        self._ready()
+        with _translated(), self._watching:
+            if self._watch is None:
+                self._watch = sqlite3.connect(self._url.database, timeout=_BUSY_SECONDS, check_same_thread=False)
+            # It tells of what other connections have committed, and this one commits nothing.
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
     def close(self) -> None:
         """Closes all connections; the next use opens new ones."""
+        with self._watching:
+            if self._watch:
+                self._watch.close()
+                self._watch = None
         with self._opening:
             if self._engine:
                 self._engine.dispose()

@@ -76,13 +76,15 @@ def add(connection: Connection, now_us: int, project: str | None, role: str, sec
     return _key(connection.execute(text(_FIND), row).one())
 
 
-def find(connection: Connection, now_us: int, secret: str) -> Key | None:
-    """See `Catalog.find_key`."""
+def find(connection: Connection, secret: str) -> Key | None:
+    """The key, in force or not."""
     row = connection.execute(text(_FIND), {"hash": digest(secret)}).first()
-    if row is None:
-        return None
-    key = _key(row)
-    if row.revoked_us is not None and row.revoked_us <= now_us and key.revoked_at is not None:
+    return None if row is None else _key(row)
+
+
+def in_force(key: Key, now_us: int) -> Key:
+    """The key. Raises `denied` when it is revoked."""
+    if key.revoked_at is not None and key.revoked_at <= moment(now_us):
         when = key.revoked_at.strftime("%Y-%m-%d %H:%M UTC")
         raise denied(
             f"The key {shown(key)} was revoked on {when}.",

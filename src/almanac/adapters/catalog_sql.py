@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import time
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from almanac.adapters import catalog_definitions, catalog_keys
 from almanac.adapters.catalog_database import Database
+from almanac.adapters.catalog_memory import Memory
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
 from almanac.core.ports import Definition, Key, Project
 from almanac.core.time import zone_of
@@ -59,6 +61,7 @@ class SqlCatalog:
 
     def __init__(self, address: str, *, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._database = Database(address)
+        self._memory = Memory(self._database.state)
         self._clock = clock
 
     def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
@@ -95,11 +98,15 @@ class SqlCatalog:
     def project(self, id_or_name: str) -> Project:
         """As the port says; an id goes before a name, and names are the same in capitals."""
         wanted = _plain(id_or_name)
+        found = self._memory.get(("project", wanted), lambda: self._find_project(wanted))
+        if found is None:
+            raise not_found(f"There is no project {id_or_name!r}.", place="project", way_out="List the projects to see their ids.")
+        return replace(found, settings=dict(found.settings))
+
+    def _find_project(self, wanted: str) -> Project | None:
         with self._database.read() as connection:
             row = connection.execute(text(_FIND_PROJECT), {"id": wanted, "name_key": wanted.casefold()}).mappings().first()
-        if row is None:
-            raise not_found(f"There is no project {id_or_name!r}.", place="project", way_out="List the projects to see their ids.")
-        return _project(row)
+        return None if row is None else _project(row)
 
     def update_project(self, project: Project) -> None:
         """As the port says. Raises `not_found`, and `invalid` for values that make no sense."""
@@ -139,8 +146,12 @@ class SqlCatalog:
 
     def find_key(self, secret: str) -> Key | None:
         """As the port says."""
+        key = self._memory.get(("key", catalog_keys.digest(secret)), lambda: self._find_key(secret))
+        return key and catalog_keys.in_force(key, self._clock())
+
+    def _find_key(self, secret: str) -> Key | None:
         with self._database.read() as connection:
-            return catalog_keys.find(connection, self._clock(), secret)
+            return catalog_keys.find(connection, secret)
 
     def create_key(self, project: str, role: str, *, name: str = "", secret: str = "") -> tuple[Key, str]:
         """As the port says; with project "" an admin key of the server."""
@@ -208,8 +219,13 @@ class SqlCatalog:
 
     def definition(self, project: str, kind: str, name: str, *, version: int = 0) -> Definition | None:
         """As the port says."""
+        key = ("definition", _plain(project), _plain(kind), _plain(name), str(version))
+        found = self._memory.get(key, lambda: self._find_definition(*key[1:4], version))
+        return found and replace(found, body=copy.deepcopy(found.body))
+
+    def _find_definition(self, project: str, kind: str, name: str, version: int) -> Definition | None:
         with self._database.read() as connection:
-            found = catalog_definitions.versions(connection, _plain(kind), _plain(project), _plain(name), version=version)
+            found = catalog_definitions.versions(connection, kind, project, name, version=version)
         return found[0] if found and (version or not found[0].removed) else None
 
     def definitions(self, project: str, kind: str) -> list[Definition]:

@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
-from almanac.core.errors import invalid, limited
+from almanac.core.errors import AlmanacError, invalid, limited
 from almanac.web import definitions, errors, forms, graphql, live, manage, mcp, openapi, page, people, reads, tables, tracking, transfer
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
@@ -27,6 +27,7 @@ router = APIRouter()
 
 # Threads that questions may hold while they run or queue in the engine; beyond that a caller is told to come back at once.
 WAITING_PER_SLOT: Final = 16
+_LOOKS: Final = 4  # threads that look for kept answers; more would only wait for each other
 
 _ENTER = responses(401, 403, 404)
 _V1: Final = "/api/v1/projects/{project}"
@@ -45,6 +46,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.rooms = rooms
     app.state.health = Health(rooms)
     app.state.metrics = Metrics(rooms)
+    app.state.looks = CapacityLimiter(_LOOKS)
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     # Tools wait for other paths of this app, so that their threads are none of those.
     app.state.tools = CapacityLimiter(WAITING_PER_SLOT)
@@ -96,11 +98,29 @@ async def ask(
     format_: Annotated[tables.Format, Query(alias="format", description="json, or the rows alone as a file.")] = "json",
 ) -> Response:
     """Answers with rows and the receipt that says how they came about."""
+    metrics: Metrics = request.app.state.metrics
+    if not fresh:
+        kept = await to_thread.run_sync(_kept, caller, project, question, metrics, format_, limiter=request.app.state.looks)
+        if kept is not None:
+            return kept
     questions: CapacityLimiter = request.app.state.questions
     if questions.available_tokens < 1:
         raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
-    metrics: Metrics = request.app.state.metrics
     return await to_thread.run_sync(_asked, caller, project, question, fresh, metrics, format_, limiter=questions)
+
+
+def _kept(caller: Visitor, project: str, question: Mapping[str, Any], metrics: Metrics, format_: tables.Format) -> Response | None:
+    """Answers that are kept need no turn, and nobody who asks for one is refused."""
+    found = caller.enter(project, "read")
+    try:
+        answer = caller.rooms.engine.kept(found.id, question)
+    except AlmanacError:
+        with metrics.asking(question):
+            raise
+    if answer is None:
+        return None
+    with metrics.asking(question):
+        return _response(answer.as_json(), format_)
 
 
 def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics, format_: tables.Format) -> Response:
@@ -108,12 +128,14 @@ def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bo
     found = caller.enter(project, "read")
     with metrics.asking(question):
         answer = caller.rooms.engine.ask(found.id, question, fresh=fresh)
+    return _response(answer.as_json(), format_)
+
+
+def _response(answer: Mapping[str, Any], format_: tables.Format) -> Response:
     if format_ == "json":
-        return Json(answer.as_json())
-    name = f'attachment; filename="{answer.as_json()["kind"]}.{format_}"'
-    return Response(
-        tables.as_file(answer.as_json(), format_), media_type=tables.MEDIA_TYPES[format_], headers={"content-disposition": name}
-    )
+        return Json(answer)
+    name = f'attachment; filename="{answer["kind"]}.{format_}"'
+    return Response(tables.as_file(answer, format_), media_type=tables.MEDIA_TYPES[format_], headers={"content-disposition": name})
 
 
 @router.post(

@@ -40,6 +40,10 @@ class EngineRoom(Protocol):
         """How many questions somebody waits for now."""
         ...
 
+    def kept(self, project: str, question: Mapping[str, Any]) -> AnswerRoom | None:
+        """The answer, if it is kept: at once, without a turn. Raises `invalid` and `not_found` as `ask` does."""
+        ...
+
     def explain(self, project: str, question: Mapping[str, Any]) -> ExplanationRoom:
         """What it will read, without asking it. Raises as `ask` does."""
         ...
