@@ -230,6 +230,7 @@ def test_versions_are_kept_for_who_comes_back_within_bounds(house: House, keys: 
     assert b'"type":"snapshot"' in topic.text(versions[1])
     assert b'"type":"change"' in topic.text(versions[2])
     assert b'"rows":[]' in topic.text(versions[-1])
+    assert topic.text("made up") is topic.text("made up too"), "what clients make up takes no memory"
 
 
 def test_too_many_different_questions_are_refused(
@@ -259,3 +260,6 @@ def test_events_that_come_late_are_told_once(house: House, keys: Keys) -> None:
         base = topic.version
         house.send(keys.project, {"event": "a", "distinct_id": "u1"}, {"event": "b", "distinct_id": "u2"})
     assert [text.count(b'"event":"a"') for text in told] == [0, 1, 1, 1, 1]
+    everything = topic.text("")
+    epoch = base.partition("-")[0]
+    assert all(topic.text(f"{epoch}-{wrong}") is everything for wrong in ("", "x", "-1", "99", "9" * 30))

@@ -79,14 +79,19 @@ class Topic(ABC):
         """Seconds until the clock alone may change it; None when it cannot."""
 
     @abstractmethod
+    def _known(self, base: str) -> str:
+        """The version, or "" for one from which no change can lead on."""
+
+    @abstractmethod
     def _text(self, base: str) -> bytes: ...
 
     def text(self, base: str) -> bytes:
         """The message that leads from version `base` ("" or an unknown one: from nothing) to the state: a JSON object without its first
         brace and `id`, as subscribers differ by that alone."""
-        if base not in self._texts:
-            self._texts[base] = self._text(base)
-        return self._texts[base]
+        known = self._known(base)
+        if known not in self._texts:
+            self._texts[known] = self._text(known)
+        return self._texts[known]
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,9 @@ class QuestionTopic(Topic):
         step = 60.0 if _MINUTES.search(as_json(receipt["question"])) else _QUARTER
         return step - now.timestamp() % step
 
+    def _known(self, base: str) -> str:
+        return base if base == self.version or base in self._earlier else ""
+
     def _text(self, base: str) -> bytes:
         assert self._state is not None
         now, then = self._state, self._state if base == self._state.version else self._earlier.get(base)
@@ -183,7 +191,7 @@ class EventsTopic(Topic):
         self._event = event
         self._epoch = secrets.token_hex(4)
         self._events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_TAIL_KEPT)  # with numbers, the newest first
-        self._known: OrderedDict[str, None] = OrderedDict()  # ids
+        self._ids: OrderedDict[str, None] = OrderedDict()  # seen lately
         self._number = 0
         self._read = False
         self._skipped = 0  # the number before which some events were left out
@@ -203,11 +211,11 @@ class EventsTopic(Topic):
 
     def take(self, seen: list[dict[str, Any]]) -> None:
         """See `Topic.take`."""
-        fresh = [event for event in seen if event["event_id"] not in self._known]
+        fresh = [event for event in seen if event["event_id"] not in self._ids]
         for event in fresh:
-            self._known[event["event_id"]] = None
-        while len(self._known) > 5 * _TAIL_KEPT:
-            self._known.popitem(last=False)
+            self._ids[event["event_id"]] = None
+        while len(self._ids) > 5 * _TAIL_KEPT:
+            self._ids.popitem(last=False)
         if self._read and len(fresh) == _TAIL_KEPT:
             self._skipped = self._number + 1
         for event in reversed(fresh):
@@ -220,9 +228,15 @@ class EventsTopic(Topic):
         """See `Topic.until_tick`: never."""
         return None
 
-    def _text(self, base: str) -> bytes:
+    def _known(self, base: str) -> str:
         epoch, _, number = base.partition("-")
-        after = int(number) if epoch == self._epoch and number.isdecimal() else -1
+        if epoch != self._epoch or not (number.isascii() and number.isdecimal()) or len(number) > 18 or int(number) > self._number:
+            return ""
+        oldest = self._events[-1][0] if self._events else 0
+        return f"{epoch}-{max(int(number), oldest - 2)}"  # of what came before that, nothing is left to tell
+
+    def _text(self, base: str) -> bytes:
+        after = int(base.partition("-")[2]) if base else -1
         fresh = [event for place, event in self._events if place > after]
         skipped = after >= 0 and (len(fresh) < self._number - after or len(fresh) > TAIL_EVENTS or self._skipped > after)
         return _tail({"type": "events", "version": self.version, "events": fresh[:TAIL_EVENTS], "skipped": skipped})
