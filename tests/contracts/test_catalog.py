@@ -381,6 +381,55 @@ def test_of_many_who_save_at_once_each_gets_a_version_of_his_own(catalog: Catalo
     assert sorted(saved) == list(range(1, 9))
 
 
+def test_what_another_process_changes_is_seen_at_once(address: str) -> None:
+    """Whatever was asked before: nothing is remembered beyond a change."""
+    here, there = SqlCatalog(address), SqlCatalog(address)
+    project, secrets = here.create_project("shop")
+    orders = there.save_definition(project.id, Definition("metric", "orders", {"event": "order"}))
+    for _ in range(2):
+        assert (here.project("shop").zone, here.find_key("nobody's")) == ("UTC", None)
+        assert (here.find_key(secrets["read"]) is None, here.definition(project.id, "metric", "orders")) == (False, orders)
+    there.update_project(replace(project, zone="Asia/Tokyo"))
+    assert here.project("SHOP").zone == here.project("shop").zone == "Asia/Tokyo"
+    changed = there.save_definition(project.id, replace(orders, body={"event": "paid"}))
+    assert here.definition(project.id, "metric", "orders") == changed
+    (read,) = [key for key in there.keys(project.id) if key.role == "read"]
+    there.revoke_key(project.id, read.id)
+    refused(Code.DENIED, here.find_key, secrets["read"])
+    assert here.find_key(there.create_key(project.id, "read", secret="nobody's")[1]) is not None
+    there.delete_project(project.id)
+    refused(Code.NOT_FOUND, here.project, "shop")
+    for catalog in (here, there):
+        catalog.close()
+
+
+def test_what_is_given_away_can_be_changed(catalog: Catalog) -> None:
+    """By whoever asked, without a trace in what the next one gets."""
+    project = catalog.create_project("shop")[0].id
+    catalog.save_definition(project, Definition("metric", "orders", {"filters": [{"property": "a", "value": 1}]}))
+    for _ in range(2):
+        found = catalog.definition(project, "metric", "orders")
+        assert found is not None
+        assert found.body == {"filters": [{"property": "a", "value": 1}]}
+        found.body["filters"][0]["value"] = 2
+        catalog.project("shop").settings["x"] = 1
+        assert catalog.project("shop").settings == {}
+
+
+def test_a_key_that_is_to_end_ends_without_a_change(address: str) -> None:
+    moments = [NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=3)]
+    catalog = SqlCatalog(address, clock=lambda: int(moments[0].timestamp()) * 1_000_000)
+    project, secrets = catalog.create_project("shop")
+    (read,) = [key for key in catalog.keys(project.id) if key.role == "read"]
+    catalog.revoke_key(project.id, read.id, after=7200)
+    assert catalog.find_key(secrets["read"]) is not None
+    moments.pop(0)
+    assert catalog.find_key(secrets["read"]) is not None
+    moments.pop(0)
+    refused(Code.DENIED, catalog.find_key, secrets["read"])
+    catalog.close()
+
+
 def test_threads_share_one_catalog(catalog: Catalog) -> None:
     catalog.create_project("Shop")
 
