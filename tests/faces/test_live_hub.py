@@ -174,15 +174,22 @@ def test_questions_that_somebody_waits_for_go_first(
     run(story)
 
 
-def test_a_failure_that_may_pass_is_tried_again(house: House, keys: Keys, engine: Asked, run: Callable[..., None]) -> None:
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_a_failure_that_may_pass_is_tried_again_and_told_when_it_lasts(
+    house: House, keys: Keys, engine: Asked, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(live_hub, "_PATIENCE", patience)
+
     async def story(hub: Hub) -> None:
-        _, listener = await followed(hub, house, keys, TOTAL)
+        topic, listener = await followed(hub, house, keys, TOTAL)
+        engine.questions.clear()
         engine.failure = unavailable("It is away.", retry_after=1)
         house.rooms.changes.tell([keys.project])
-        await until(lambda: listener.errors[-1] is not None)
-        assert listener.errors[-1] is engine.failure
+        await until(lambda: len(engine.questions) == 1 and not topic.running)
+        assert listener.errors == ([None] if patience else [None, engine.failure])
         engine.failure = None
-        await until(lambda: listener.errors[-1] is None)
+        await until(lambda: len(engine.questions) == 2 and not topic.running)
+        assert listener.errors[-1] is None
 
     run(story)
 

@@ -36,6 +36,7 @@ _GIVE_WAY: Final = 0.05  # seconds that a look waits for questions that somebody
 _LINGER: Final = 60.0  # seconds that a topic is kept without followers: they may come back
 _SWEEP: Final = 2.0  # seconds between two checks of keys
 _AGAIN: Final = 5.0  # seconds to the next try after a failure
+_PATIENCE: Final = 10.0  # seconds that followers who have an answer are not told that it may be old
 _JITTER: Final = 2.0  # seconds over which looks are spread that the clock is the reason for
 
 
@@ -277,7 +278,7 @@ class Hub:
 
     def _seen(self, topic: Topic, seen: Any) -> None:
         topic.take(seen)
-        topic.error = None
+        topic.error = topic.failing = None
         wait = topic.until_tick(self._rooms.clock())
         if wait is not None:
             topic.tick = self._clock() + wait + 0.05 + hash(topic) % 1000 / 1000 * _JITTER
@@ -285,11 +286,15 @@ class Hub:
             follower.news()
 
     def _failed(self, topic: Topic, error: AlmanacError) -> None:
-        """What may pass is tried again; the rest ends the subscriptions, as nothing more will come of them."""
+        """What may pass is tried again, and told when it lasts; the rest ends the subscriptions, as nothing more will come of them."""
+        now = self._clock()
         topic.late = True
+        topic.failing = now if topic.failing is None else topic.failing
+        if error.retryable:
+            topic.due = now + (error.retry_after or _AGAIN) if topic.due is None else topic.due
+            if topic.version and now - topic.failing < _PATIENCE:
+                return
         topic.error = error
-        if error.retryable and topic.due is None:
-            topic.due = self._clock() + (error.retry_after or _AGAIN)
         for follower in list(topic.followers):
             follower.news()
 

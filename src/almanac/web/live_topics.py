@@ -50,7 +50,8 @@ class Topic(ABC):
     def __init__(self, project: str) -> None:
         self.project = project
         self.followers: set[Follower] = set()
-        self.error: AlmanacError | None = None
+        self.error: AlmanacError | None = None  # that followers are told
+        self.failing: float | None = None  # since when no look succeeded
         self.due: float | None = None  # when to look again, by the loop's clock
         self.tick: float | None = None  # when to look although nothing was told
         self.late = True  # nobody looked since something changed
