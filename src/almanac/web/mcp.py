@@ -71,21 +71,12 @@ def server_of(toolbox: Toolbox, version: str, limiter: CapacityLimiter | None = 
     import mcp_types as types
     from mcp.server.lowlevel import Server
 
-    tools = [
-        types.Tool(
-            name=tool.name,
-            title=tool.title,
-            description=tool.description,
-            input_schema=tool.schema,
-            annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
-        )
-        for tool in toolbox.tools.values()
-    ]
-    pages = [
-        types.Resource(uri=page.uri, name=page.name, description=page.description, mime_type="text/markdown") for page in toolbox.pages
-    ]
-
     async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
+        reads = types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+        tools = [
+            types.Tool(name=tool.name, title=tool.title, description=tool.description, input_schema=tool.schema, annotations=reads)
+            for tool in toolbox.tools.values()
+        ]
         return types.ListToolsResult(tools=tools)
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
@@ -95,6 +86,9 @@ def server_of(toolbox: Toolbox, version: str, limiter: CapacityLimiter | None = 
         return types.CallToolResult(content=content, structured_content=found, is_error=failed)
 
     async def list_resources(context: Any, params: Any) -> types.ListResourcesResult:
+        pages = [
+            types.Resource(uri=page.uri, name=page.name, description=page.description, mime_type="text/markdown") for page in toolbox.pages
+        ]
         return types.ListResourcesResult(resources=pages)
 
     async def read_resource(context: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
