@@ -225,7 +225,8 @@ class Engine:
         """What is known of these persons by now, whatever the question's range."""
         if not page:
             return []
-        whose = people.of_persons(asked.project.id, page, self._person(asked.project.id, asked.as_of))
+        merged = people.of_persons(asked.project.id, page, self._person(asked.project.id, asked.as_of))
+        whose = self._guarded(merged, self._most(), walled="").rows
         ids, properties = (
             self._guarded(statement, self._most(), walled="").dicts()
             for statement in people.known(asked.project.id, whose, consent=self._consent(asked.project.id))

@@ -69,6 +69,11 @@ WHOSE: Final = """
     GROUP BY owner, person_hash
 """
 
+GIVEN: Final = """
+        SELECT one.1 AS owner, one.2 AS person_hash, one.3 AS id
+        FROM (SELECT arrayJoin(arrayZip({owners:Array(UInt64)}, {hashes:Array(UInt64)}, {ids:Array(String)})) AS one)
+"""
+
 KNOWN: Final = """
 SELECT
     owner                                               AS person,
@@ -97,7 +102,7 @@ FROM
             max(time)        AS ended,
             count()          AS done
         FROM events
-        WHERE project = {people_project:String} AND ($consent) AND person_hash IN (SELECT person_hash FROM ($whose))
+        WHERE project = {people_project:String} AND ($consent) AND person_hash IN ({hashes:Array(UInt64)})
         GROUP BY person_hash
     ) AS seen ON seen.person_hash = whose.person_hash
 )
@@ -118,7 +123,7 @@ FROM
 (
     SELECT key_hash, property, op, value, time
     FROM profile_changes
-    WHERE project = {people_project:String} AND subject = 'person' AND key_hash IN (SELECT person_hash FROM ($whose))
+    WHERE project = {people_project:String} AND subject = 'person' AND key_hash IN ({hashes:Array(UInt64)})
 ) AS changes
 INNER JOIN ($whose) AS whose ON whose.person_hash = changes.key_hash
 GROUP BY person, property
@@ -153,24 +158,25 @@ def everyone(members: Sql) -> Sql:
 
 
 def of_persons(project: str, persons: Sequence[int], person: Sql) -> Sql:
-    """A relation of owner, person_hash and id: the ids of these persons. `person` as questions read it."""
+    """A statement of owner, person_hash and id ('' where it is not known from merges): the ids of these persons. `person` as questions
+    read it."""
     return sql(WHOSE, {"people": list(persons), "people_project": project}, person=person)
 
 
 def of_ids(ids: Sequence[str]) -> Sql:
     """The same of one person, 0, whose ids these are."""
-    return sql(
-        "SELECT toUInt64(0) AS owner, cityHash64(id) AS person_hash, id FROM (SELECT arrayJoin({people_ids:Array(String)}) AS id)",
-        {"people_ids": list(ids)},
-    )
+    return Sql("SELECT 0 AS owner, cityHash64(arrayJoin({people_ids:Array(String)}) AS id), id", {"people_ids": list(ids)})
 
 
-def known(project: str, whose: Sql, *, consent: Sql = _EVER) -> tuple[Sql, Sql]:
-    """Two statements about the people of such a relation: ids and times; properties. `consent`: a condition that events have to meet."""
-    values = {"people_project": project}
+def known(project: str, whose: Sequence[Sequence[Any]], *, consent: Sql = _EVER) -> tuple[Sql, Sql]:
+    """Two statements about the people whom `of_persons` or `of_ids` found: ids and times; properties. `consent`: a condition that events
+    have to meet."""
+    owners, hashes, ids = (list(column) for column in zip(*whose, strict=True))
+    values = {"people_project": project, "owners": owners, "hashes": hashes, "ids": ids}
+    given = Sql(GIVEN)  # read several times: to go through all merges each time would take half of the whole
     return (
-        sql(KNOWN, values, most=number(MOST_IDS), whose=whose, consent=consent),
-        sql(PROPERTIES, values, most=number(MOST_PROPERTIES), whose=whose),
+        sql(KNOWN, values, most=number(MOST_IDS), whose=given, consent=consent),
+        sql(PROPERTIES, values, most=number(MOST_PROPERTIES), whose=given),
     )
 
 

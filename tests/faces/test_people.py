@@ -211,6 +211,13 @@ def test_what_no_answer_has_is_refused(house: House, shop: Keys, body: Any, plac
     assert words in error["message"]
 
 
+def test_behind_a_saved_question(house: House, shop: Keys) -> None:
+    house.rooms.definitions.save(shop.project, "question", "newcomers", QUESTION)
+    found = post(house, shop, {"question": {"saved": "newcomers"}, "row": ROW})
+    assert found["total"] == 2
+    assert found["receipt"]["definitions"] == [{"kind": "question", "name": "newcomers", "version": 1}]
+
+
 def test_others_see_nobody(house: House, shop: Keys) -> None:
     other = house.project("people of others")
     path = f"/api/v1/projects/{shop.project}/people"

@@ -157,7 +157,8 @@ def one(
     """Everything known of who uses this id. Raises `not_found`."""
     edges = rooms.identity.edges(project, distinct_id)
     ids = _ids(distinct_id, edges)
-    statements = people.known(project, people.of_ids(ids))
+    whose = rooms.store.query(people.of_ids(ids), limits=reads.LIMITS).rows
+    statements = people.known(project, whose)
     summary, properties = (rooms.store.query(statement, limits=reads.LIMITS).dicts() for statement in statements)
     (known,) = people.described([0], summary, properties)
     if not (edges or known["properties"] or known["events"]):
