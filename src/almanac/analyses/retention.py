@@ -45,7 +45,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from almanac.analyses.examples import examples_of
 from almanac.analyses.retention_marks import PERIODS, marks
-from almanac.analyses.retention_triangle import MOST_PERIODS, Cell, Column, Counting, Triangle, columns_of
+from almanac.analyses.retention_triangle import ELAPSED_SECONDS, MOST_PERIODS, Cell, Column, Counting, Triangle, columns_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
@@ -218,14 +218,14 @@ GROUP BY label, cohort, mark
 MEMBERS: Final = """
 SELECT DISTINCT person
 FROM members
-WHERE has({row_cohorts:Array(UInt32)}, cohort) AND mark >= {row_from:UInt16} AND mark <= {row_to:UInt16}
+WHERE has({row_cohorts:Array(Int64)}, cohort) AND mark >= {row_from:UInt16} AND mark <= {row_to:UInt16}
 """
 
 MEMBERS_OF_LABEL: Final = """
 SELECT DISTINCT person
 FROM members
 WHERE
-    has({row_cohorts:Array(UInt32)}, cohort) AND mark >= {row_from:UInt16} AND mark <= {row_to:UInt16}
+    has({row_cohorts:Array(Int64)}, cohort) AND mark >= {row_from:UInt16} AND mark <= {row_to:UInt16}
     AND {row_label:String} = if(
         value_of_breakdown IN
         (
@@ -376,7 +376,7 @@ def _statement(question: Retention, scope: Scope, triangle: Triangle, answer: Sq
         cohort=Sql("entry.1" if tagged else "entry"),
         marks=PERIODS if plain else marks(triangle, valued=valued),
         value=Sql(", entry.3 AS value_of_breakdown" if broken else ""),
-        since=Sql("WHERE cohort >= {first:UInt32}" if first_time else ""),
+        since=Sql("WHERE cohort >= {first:Int64}" if first_time else ""),
         answer=answer,
         **{"return": back},
     )
@@ -420,8 +420,8 @@ def _amounts(*, elapsed: bool) -> Sql:
 def _triangle(question: Retention, scope: Scope) -> Triangle:
     """Raises `invalid` when it would be too big."""
     span = _span(question, scope)
-    # A month is at least 28 days, so that this never counts too few.
-    if span.length.total_seconds() / times.INTERVAL_SECONDS.get(question.period, 28 * 86400) > _MOST_STARTS:
+    # No period is 10 % shorter than it counts as when it elapses, so that none is refused for too many that has not so many.
+    if span.length.total_seconds() / ELAPSED_SECONDS[question.period] > 1.1 * _MOST_STARTS:
         raise invalid(f"The range has more than {_MOST_STARTS} periods.", place="period", way_out="Choose a longer period.")
     starts = times.periods(span, question.period, week_start=scope.week_start)
     followed = min(_columns(question) or len(starts), len(starts))
@@ -435,6 +435,8 @@ def _triangle(question: Retention, scope: Scope) -> Triangle:
         elapsed=question.windows == "elapsed",
         valued=question.value is not None,
     )
+    if not triangle.size():
+        raise invalid("No bracket begins within the range.", place="brackets", way_out="Choose a longer range, or earlier brackets.")
     if triangle.size() > _MOST_ROWS:
         raise invalid("The triangle would have too many rows.", place="intervals", way_out="Choose a longer period or fewer intervals.")
     return triangle

@@ -82,4 +82,6 @@ def _counted(triangle: Triangle) -> Sql:
 def place_of(triangle: Triangle, period: Sql) -> Sql:
     """The number of the period that begins then."""
     starts = {"starts": [int(start.timestamp()) for start in triangle.starts]}
-    return sql("toInt64(transform($period, {starts:Array(UInt32)}, arrayEnumerate({starts:Array(UInt32)}), 0))", starts, period=period)
+    return sql(
+        "toInt64(transform(toInt64($period), {starts:Array(Int64)}, arrayEnumerate({starts:Array(Int64)}), 0))", starts, period=period
+    )

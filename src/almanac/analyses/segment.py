@@ -38,6 +38,7 @@ from almanac.core.sql import Sql, join, number, sql
 
 _MOST_MOMENTS: Final = 400
 _MOST_OVERLAPPING: Final = 6
+_DAYS: Final[dict[str, int]] = {"month": 30, "quarter": 91, "year": 365}
 _NONE: Final = "None"
 
 
@@ -274,16 +275,18 @@ def _written_out(item: SegmentFilter) -> Segment:
 
 def _starts(question: SegmentQuestion, scope: Scope) -> list[datetime]:
     """The periods of the range. Raises `invalid` when there are too many."""
-    # A month is at least 28 days, so that this never counts too few.
-    shortest = times.INTERVAL_SECONDS.get(question.interval, 28 * 86400)
     most = _MOST_MOMENTS // len(question.segments)
-    if scope.range.length.total_seconds() / shortest > most:
+    # No period is 10 % longer or shorter than it is reckoned here; what is near the limit is listed.
+    length = times.INTERVAL_SECONDS.get(question.interval) or _DAYS[question.interval] * 86_400
+    near = scope.range.length.total_seconds() / length <= 1.1 * most + 1
+    starts = times.periods(scope.range, question.interval, week_start=scope.week_start) if near else []
+    if not starts or len(starts) > most:
         raise invalid(
             f"The range has more than {most} periods for each of the segments.",
             place="interval",
             way_out="Choose a longer interval, a shorter range or fewer segments.",
         )
-    return times.periods(scope.range, question.interval, week_start=scope.week_start)
+    return starts
 
 
 def _moments(question: SegmentQuestion, scope: Scope) -> list[datetime]:
