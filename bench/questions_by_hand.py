@@ -450,6 +450,35 @@ QUESTIONS: Final = [
         " GROUP BY day ORDER BY day",
     ),
     Measured(
+        "trend of weekly active people",
+        {"kind": "trend", "series": [{"event": "view", "measure": "unique", "over": "7 days"}], **LAST},
+        "SELECT active + later AS period, uniqExact(person_hash) FROM (SELECT DISTINCT person_hash, day AS active FROM events"
+        " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} - INTERVAL 6 DAY) ARRAY JOIN range(7) AS later"
+        " WHERE period >= toDate({start:DateTime}) AND period <= today() GROUP BY period ORDER BY period",
+        _sums("value", 1),
+    ),
+    Measured(
+        "trend of people so far",
+        {"kind": "trend", "series": [{"event": "view", "measure": "unique"}], "cumulative": True, **LAST},
+        "SELECT first, sum(count()) OVER (ORDER BY first) FROM (SELECT person_hash, min(day) AS first FROM events"
+        " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} GROUP BY person_hash) GROUP BY first ORDER BY first",
+    ),
+    Measured(
+        "trend of the middle person",
+        {"kind": "trend", "series": [{"event": "view", "measure": "median", "per": "person"}], "interval": "week", **LAST},
+        "SELECT week, quantileExactInclusive(0.5)(views) FROM (SELECT person_hash, toStartOfWeek(day, 1) AS week, count() AS views"
+        " FROM events WHERE project = 'bench' AND event = 'view' AND day >= toStartOfWeek({start:DateTime}, 1) GROUP BY person_hash, week)"
+        " GROUP BY week ORDER BY week",
+        _sums("value", 1),
+    ),
+    Measured(
+        "distribution",
+        {"kind": "distribution", "of": "view", "bins": 50, **LAST},
+        "SELECT views, count(), avg(views) FROM (SELECT person_hash, count() AS views FROM events"
+        " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} GROUP BY person_hash) GROUP BY views ORDER BY views",
+        _sums("people", 1),
+    ),
+    Measured(
         "funnel",
         {"kind": "funnel", "steps": ["view", "cart", "pay"], "window": "14 days", **LAST},
         FUNNEL,

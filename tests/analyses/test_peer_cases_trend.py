@@ -77,3 +77,15 @@ def test_worked_case(ask: Any, case: dict[str, Any]) -> None:
         else:
             assert name == "value_at", name
             assert wanted.items() <= {row["period"]: row["value"] for row in rows}.items()
+
+
+def test_lengths_of_sessions_are_asked_of_the_kind_session(ask: Any) -> None:
+    """tr-022: last minus first event of the session over all its events; a session counts once, however many of its events match."""
+    seen = [("s1", "view", "10:00:00"), ("s1", "order", "10:01:00"), ("s1", "order", "10:02:00"), ("s1", "leave", "10:04:00")]
+    seen += [("s2", "order", "11:00:00"), ("s2", "leave", "11:02:00"), ("s3", "view", "12:00:00"), ("s3", "leave", "12:30:00")]
+    events = [
+        {"person": f"of {session}", "event": event, "time": f"2026-01-05T{time}Z", "session_id": session} for session, event, time in seen
+    ]
+    question = {"kind": "session", "event": "order", "measures": ["sessions", "average_seconds"], "interval": "day"}
+    rows = ask(events, {**question, "date_from": "2026-01-05", "date_to": "2026-01-05"})
+    assert [(row["sessions"], row["average_seconds"]) for row in rows] == [(2, 180)]
