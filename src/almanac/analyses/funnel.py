@@ -14,8 +14,9 @@ How it counts:
 - A person counts once, by the run that gets furthest; of several such, the one that gets there first; of several that get there by the
   same event, the one that started last. Times are those of that run; the median of an even number is halfway between the two in the
   middle. `count: sessions` counts sessions in the same way, each by its best run.
-- `count: runs` counts each run: every step 1 is an entry. One event leads one run only to a step, of those that wait for it the one that
-  started last; the others stay where they are. (Visit, visit, order: two runs, one of them through.)
+- `count: runs` counts each run: every step 1 is an entry. Of the runs that got to a step, only the one that started last goes on from it:
+  one event leads one run only to a step, and a run that a later one overtook stays where it is. (Visit, visit, order: two runs, one of
+  them through.)
 - `reentry: after` takes a step 1 within an open run for no new start: a run is open until its last step or, without one, until its window
   has passed. With `never` only the first step 1 starts (of a person, or of what a run has to stay within).
 - `hold`: properties that have the same values at all steps of a run, such as the product that is seen, put in the cart and bought. An event
