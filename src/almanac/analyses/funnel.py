@@ -53,7 +53,7 @@ from __future__ import annotations
 
 # Over 300 lines: three orders and four views, and a docstring that is their page.
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 from typing import Any, Final, Literal
 
@@ -65,13 +65,13 @@ from almanac.analyses.funnel_members import members_of
 from almanac.analyses.funnel_runs import runs_of
 from almanac.analyses.funnel_streams import Cut, Marks, streams_of
 from almanac.analyses.funnel_views import VIEWS, bin_rows, ends, labelled_of, periods, span_of, step_rows, trend_rows
+from almanac.analyses.periods import microseconds
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
-from almanac.core.filters import OTHER, Breakdown, Model, Selector, Window
+from almanac.core.filters import Breakdown, Model, Selector, Window
 from almanac.core.ports import Result
 from almanac.core.sql import Sql, any_of, join, number, sql
 from almanac.core.time import TimeRange
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = 1 << 62  # later than any instant
 
 
@@ -356,7 +356,7 @@ def _values(question: Funnel, scope: Scope, span: TimeRange) -> dict[str, Any]:
     steps, matches = len(question.steps), len(question.steps) + len(question.exclusions)
     instant_at = matches + (matches + 1).bit_length()
     values: dict[str, Any] = {
-        "origin": _microseconds(span.start - _EPOCH),
+        "origin": microseconds(span.start),
         "rank_at": matches,
         "last_rank": matches + 1,
         "instant_at": instant_at,
@@ -378,22 +378,20 @@ def _values(question: Funnel, scope: Scope, span: TimeRange) -> dict[str, Any]:
     if question.breakdown:
         attributed = 1 << question.breakdown.attribution_step - 1
         values |= {
-            "limit": question.breakdown.limit,
-            "other": OTHER,
             "attributed": attributed if question.breakdown.attribution == "step" else values["step_bits"],
         }
     if question.view == "trend":
         starts = periods(question, scope)
         values |= {
             "period_starts": [int(start.timestamp()) for start in starts],
-            "period_ends": [_microseconds(min(end, span.end) - span.start) for end in ends(question, starts)],
+            "period_ends": [_length(min(end, span.end) - span.start) for end in ends(question, starts)],
         }
     return values
 
 
 def _marks(question: Funnel, scope: Scope, span: TimeRange, values: Mapping[str, Any]) -> Marks:
     # 63 bits hold the marks of a short funnel over centuries, but not of twenty steps over a year.
-    longest = _microseconds(span.length) + question.window.microseconds
+    longest = _length(span.length) + question.window.microseconds
     wide = Sql("toUInt64" if values["low"].bit_length() + longest.bit_length() <= 63 else "toUInt128")
     limits: list[Sql | None] = []
     for step in question.steps:
@@ -495,10 +493,7 @@ def _period(question: Funnel, scope: Scope, instant: Sql) -> Sql:
     return sql("toUnixTimestamp($period)", period=scope.period(question.interval, moment))
 
 
-# ---------------------------------------------------------------------- the times
-
-
-def _microseconds(length: timedelta) -> int:
+def _length(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from almanac.analyses.breakdowns import value_of
 from almanac.analyses.funnel_views import periods
-from almanac.analyses.scope import period_label
+from almanac.analyses.periods import place_of
 from almanac.core.analysis import Scope
 from almanac.core.errors import invalid
 from almanac.core.sql import Sql, sql
@@ -23,7 +24,7 @@ WHERE label = {row_label:String} AND $within
 
 def members_of(question: Funnel, scope: Scope, row: Mapping[str, Any]) -> Sql:
     """What is read from `labelled`, each person once. Raises `invalid` for a row that the answer cannot have."""
-    return sql(MEMBERS, {"row_label": label_of(question, row)}, within=row_condition(question, scope, row))
+    return sql(MEMBERS, {"row_label": value_of(row, question.breakdown)}, within=row_condition(question, scope, row))
 
 
 def outcome_of(row: Mapping[str, Any]) -> bool | None:
@@ -34,24 +35,16 @@ def outcome_of(row: Mapping[str, Any]) -> bool | None:
     return converted
 
 
-def label_of(question: Funnel, row: Mapping[str, Any]) -> str:
-    """The value that a row is about."""
-    if not question.breakdown:
-        return ""
-    if not isinstance(row.get("breakdown"), str):
-        raise invalid("The row does not say which value it is about.", place="breakdown", way_out="Take it from a row of the answer.")
-    return str(row["breakdown"])
-
-
 def row_condition(question: Funnel, scope: Scope, row: Mapping[str, Any]) -> Sql:
     """A condition on `labelled`: those behind this row."""
     if question.view == "steps":
         return _at_step(question, row)
     if question.view == "trend":
         reached = {None: "1", True: "length(instants) >= {to_step:UInt8}", False: "length(instants) < {to_step:UInt8}"}
+        starts = periods(question, scope)
         return sql(
             "period = {row_period:UInt32} AND length(instants) >= {from_step:UInt8} AND $reached",
-            {"row_period": _moment(question, scope, row.get("period"))},
+            {"row_period": int(starts[place_of(row, starts, question.interval, scope)].timestamp())},
             reached=Sql(reached[outcome_of(row)]),
         )
     if outcome_of(row) is False:
@@ -76,11 +69,3 @@ def _at_step(question: Funnel, row: Mapping[str, Any]) -> Sql:
     if step == 1:
         raise invalid("Nobody drops off before the first step.", place="step", way_out=f"Give 2 to {count}.")
     return Sql("length(instants) = {row_step:UInt8}", {"row_step": step - 1})
-
-
-def _moment(question: Funnel, scope: Scope, label: Any) -> int:
-    """The start of the period that a row names."""
-    for start in periods(question, scope):
-        if period_label(start, question.interval, scope.zone) == label:
-            return int(start.timestamp())
-    raise invalid(f"The answer has no period {label!r}.", place="period", way_out="Take it from a row of the answer.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from almanac.analyses.breakdowns import in_order, limit_of, ranked
+from almanac.analyses.periods import starts_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
 from almanac.core.analysis import Scope, Shaped
-from almanac.core.errors import invalid
-from almanac.core.filters import OTHER
 from almanac.core.sql import EMPTY, Sql, sql
 from almanac.core.time import TimeRange
 
@@ -20,26 +20,14 @@ _MOST_PERIODS: Final = 2000
 
 # What stands under several of the values that make up Other, or has several streams, is there once, with the best run.
 LABELLED: Final = """
-    SELECT person, unit, if(place <= {limit:UInt64}, value, {other:String}) AS label, period, instants
-    FROM
-    (
-        SELECT *, dense_rank() OVER (ORDER BY size DESC, value) AS place
-        FROM
-        (
-            SELECT *, $size OVER (PARTITION BY value) AS size
-            FROM runs
-        )
-    )
+    SELECT person, unit, label, period, instants
+    FROM $ranked
     $best
 """
 
-UNLABELLED: Final = """
-    SELECT person, unit, '' AS label, period, instants
-    FROM runs
-    $best
-"""
+SIZED: Final = "(SELECT *, $size OVER (PARTITION BY value) AS size FROM runs)"
 
-BEST: Final = """ORDER BY length(instants) DESC, instants[-1], $value instants[1] DESC, instants
+BEST: Final = """ORDER BY length(instants) DESC, instants[-1], value, instants[1] DESC, instants
     LIMIT 1 BY person, unit, label, period"""
 
 STEPS: Final = """
@@ -99,12 +87,11 @@ VIEWS: Final = {"steps": STEPS, "trend": TREND, "time_to_convert": TIME_TO_CONVE
 
 def labelled_of(question: Funnel, *, several: bool) -> Sql:
     """Of each that is counted, the run under each label. `several`: a person has more than one stream."""
-    several = question.count != "runs" and (question.breakdown is not None or several)
-    best = sql(BEST, value=Sql("value," if question.breakdown else "")) if several else EMPTY
-    if not question.breakdown:
-        return sql(UNLABELLED, best=best)
+    broken = question.breakdown
     sizes = {"people": "uniqExact(person)", "sessions": "uniqExact((person, unit))", "runs": "count()"}
-    return sql(LABELLED, size=Sql(sizes[question.count]), best=best)
+    cells = sql(SIZED, size=Sql(sizes[question.count])) if broken else Sql("runs")
+    best = Sql(BEST) if question.count != "runs" and (broken or several) else EMPTY
+    return sql(LABELLED, ranked=ranked(cells, limit_of(broken)), best=best)
 
 
 # ---------------------------------------------------------------------- the times
@@ -117,10 +104,7 @@ def span_of(question: Funnel, scope: Scope) -> TimeRange:
 
 def periods(question: Funnel, scope: Scope) -> list[datetime]:
     """The starts of the trend's periods. Raises `invalid` when there are too many."""
-    starts = times.periods(span_of(question, scope), question.interval, week_start=scope.week_start)
-    if len(starts) > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-    return starts
+    return starts_of(scope, question.interval, span=span_of(question, scope), most=_MOST_PERIODS)
 
 
 def ends(question: Funnel, starts: list[datetime]) -> list[datetime]:
@@ -132,9 +116,7 @@ def ends(question: Funnel, starts: list[datetime]) -> list[datetime]:
 
 
 def _labels(question: Funnel, sizes: dict[str, int]) -> list[str]:
-    if not question.breakdown:
-        return [""]
-    return sorted(sizes, key=lambda label: (label == OTHER, -sizes[label], label))
+    return in_order(sizes) if question.breakdown else [""]
 
 
 def _under(question: Funnel, label: str) -> dict[str, Any]:
