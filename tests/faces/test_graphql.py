@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,6 +191,12 @@ def test_too_much_is_refused(house: House, shop: Keys) -> None:
     told = answer.json()
     assert "nested too deeply" in str(told) or "not an object" in str(told), told
     assert "unforeseen" not in str(told)
+
+
+def test_a_server_that_nobody_asks_so_loads_nothing_of_it() -> None:
+    program = "import sys, almanac.app, almanac.web.rest; print({'strawberry', 'graphql', 'mcp', 'jsonschema'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_keys(house: House, shop: Keys) -> None:
