@@ -2,7 +2,7 @@
 -- by), `faults` (each different finding once), `verdicts` (one row for each line that something is wrong with).
 
 -- name: names
-SELECT DISTINCT project, name, kind, kind = 'track' AND NOT startsWith(name, '$') AS tracked
+SELECT DISTINCT project, name, cityHash64(project, name, kind) AS meant, kind = 'track' AND NOT startsWith(name, '$') AS tracked
 FROM staging.lines
 WHERE project IN ({projects:Array(String)}) AND kind != 'dead_letter' AND $unknown
 
@@ -15,7 +15,7 @@ FROM
     WHERE project IN ({projects:Array(String)}) AND kind != 'dead_letter' AND $unknown
 ) AS line
 INNER JOIN staging.entries AS entries
-    ON entries.plan_project = line.project AND entries.plan_event = line.name AND entries.plan_kind = line.kind
+    ON entries.meant = cityHash64(line.project, line.name, line.kind)
 WHERE judges
 
 -- name: forgive
@@ -92,7 +92,7 @@ FROM
     FROM (SELECT row, project, name, kind, time_received FROM staging.lines WHERE project IN ({projects:Array(String)}) AND $fresh) AS line
     LEFT ANY JOIN staging.verdicts AS verdicts ON verdicts.line = line.row
     LEFT ANY JOIN staging.entries AS entries
-        ON entries.plan_project = line.project AND entries.plan_event = line.name AND entries.plan_kind = line.kind
+        ON entries.meant = cityHash64(line.project, line.name, line.kind)
 )
 WHERE judge > 0
 GROUP BY project, name, judge, day

@@ -18,7 +18,7 @@ from almanac.ingest.tracking_plans import Plans
 
 NESTED: Final = ("groups", "properties", "profile", "group_profile", "context", "flags", "rest")
 STAGING: Final = (
-    "CREATE TABLE IF NOT EXISTS staging.entries (plan_project String, plan_event String, plan_kind String, entry UInt32, version UInt32,"
+    "CREATE TABLE IF NOT EXISTS staging.entries (meant UInt64, entry UInt32, version UInt32,"
     " mode String, judges Bool, reads Bool) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS staging.faults (number UInt32, mark String, detail String, broken Array(String), rules Array(String))"
     " ENGINE = Memory",
@@ -27,19 +27,20 @@ STAGING: Final = (
 )
 TABLES: Final = ("entries", "faults", "verdicts")
 
-_ENTRY_COLUMNS: Final = ("plan_project", "plan_event", "plan_kind", "entry", "version", "mode", "judges", "reads")
+_ENTRY_COLUMNS: Final = ("meant", "entry", "version", "mode", "judges", "reads")
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
 _MOST_REMEMBERED: Final = 20_000  # texts of one batch whose verdict is looked up and not found again
 _LONGEST_REMEMBERED: Final = 2_000  # characters
 
-# What the insert of the events says of them where no plan is meant for any.
+# What the insert of the events says of them: where no plan is meant for any, where all fit theirs, and otherwise.
+_ENTRIES: Final = "LEFT ANY JOIN staging.entries AS entries ON entries.meant = cityHash64(staged.project, staged.name, staged.kind)"
 UNJUDGED: Final[Mapping[str, Sql]] = {"violations": Sql("''"), "plan_version": Sql("0"), "judged": EMPTY}
+_FITTING: Final[Mapping[str, Sql]] = {"violations": Sql("''"), "plan_version": Sql("version"), "judged": Sql(_ENTRIES)}
 _JUDGED: Final[Mapping[str, Sql]] = {
     "violations": Sql("if(verdict_mode = 'stamp', mark, '')"),
     "plan_version": Sql("version"),
     "judged": Sql(
-        """LEFT ANY JOIN staging.entries AS entries
-    ON entries.plan_project = staged.project AND entries.plan_event = staged.name AND entries.plan_kind = staged.kind
+        f"""{_ENTRIES}
 LEFT ANY JOIN staging.verdicts AS verdicts ON verdicts.line = staged.row
 LEFT ANY JOIN staging.faults AS faults ON faults.number = verdicts.fault"""
     ),
@@ -63,10 +64,11 @@ class Court:
         """Judges the staged lines that another batch did not bring; whether some of them became dead letters."""
         if not self._projects or not self._enter(unknown):
             return False
-        self.pieces = _JUDGED
+        self.pieces = _FITTING
         verdicts = self._verdicts(unknown) if any(entry.judges for entry in self._entries) else []
         if not verdicts:
             return False
+        self.pieces = _JUDGED
         faults = [
             (
                 number,
@@ -107,7 +109,7 @@ class Court:
         """Tells the engine which entry is meant for which events of the batch; whether any is."""
         numbers: dict[tuple[str, str], int] = {}
         rows: list[tuple[Any, ...]] = []
-        for project, name, kind, tracked in self._store.query(self._statement("names", unknown=unknown), limits=_LIMITS).rows:
+        for project, name, meant, tracked in self._store.query(self._statement("names", unknown=unknown), limits=_LIMITS).rows:
             entry = self._plans.entry(project, name, tracked=bool(tracked))
             if entry is None:
                 continue
@@ -115,7 +117,7 @@ class Court:
                 self._entries.append(entry)
                 numbers[project, entry.event] = len(self._entries)
             number = numbers[project, entry.event]
-            rows.append((project, name, kind, number, entry.version, entry.mode, entry.judges, entry.schema is not None))
+            rows.append((meant, number, entry.version, entry.mode, entry.judges, entry.schema is not None))
         if rows:
             self._store.insert("staging.entries", _ENTRY_COLUMNS, rows)
         return bool(rows)
