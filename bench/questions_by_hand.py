@@ -467,15 +467,17 @@ QUESTIONS: Final = [
         "trend of the middle person",
         {"kind": "trend", "series": [{"event": "view", "measure": "median", "per": "person"}], "interval": "week", **LAST},
         "SELECT week, quantileExactInclusive(0.5)(views) FROM (SELECT person_hash, toStartOfWeek(day, 1) AS week, count() AS views"
-        " FROM events WHERE project = 'bench' AND event = 'view' AND day >= toStartOfWeek({start:DateTime}, 1) GROUP BY person_hash, week)"
+        " FROM events WHERE project = 'bench' AND event = 'view' AND time >= toStartOfWeek({start:DateTime}, 1) GROUP BY person_hash, week)"
         " GROUP BY week ORDER BY week",
         _sums("value", 1),
     ),
     Measured(
         "distribution",
         {"kind": "distribution", "of": "view", "bins": 50, **LAST},
-        "SELECT views, count(), avg(views) FROM (SELECT person_hash, count() AS views FROM events"
-        " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} GROUP BY person_hash) GROUP BY views ORDER BY views",
+        "SELECT views, count(), any(mean), any(middle), any(most) FROM (SELECT views, avg(views) OVER () AS mean,"
+        " quantileExactInclusive(0.5)(views) OVER () AS middle, quantileExactInclusive(0.9)(views) OVER () AS most"
+        " FROM (SELECT person_hash, count() AS views FROM events"
+        " WHERE project = 'bench' AND event = 'view' AND time >= {start:DateTime} GROUP BY person_hash)) GROUP BY views ORDER BY views",
         _sums("people", 1),
     ),
     Measured(
