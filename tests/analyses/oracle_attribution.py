@@ -70,6 +70,8 @@ def attribution(events: Sequence[Event], question: Mapping[str, Any], now: datet
         tail = [touch for touch in path if touch[0] >= span.start and (last is None or touch[0] > last)][-question["most_touches"] :]
         if tail:
             leading_nowhere.setdefault(period(tail[-1][0]), []).append(tuple(touch[2] for touch in tail))
+    if question.get("view") == "paths":
+        return ways(converting.get(0, []), question)
     for place in range(len(starts)):
         here = converting.get(place, [])
         for person, path, worth in here:
@@ -133,6 +135,37 @@ def attribution(events: Sequence[Event], question: Mapping[str, Any], now: datet
                     }
                 rows.append(row)
     return rows
+
+
+def ways(converting: Sequence[tuple[str, list[tuple[float, str, bool]], float]], question: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The view of whole paths."""
+    by_value = question["measure"] == "value"
+    found: dict[tuple[str, ...], list[tuple[str, list[tuple[float, str, bool]], float]]] = {}
+    for one in converting:
+        labels = [label for _, label, _ in one[1]]
+        found.setdefault(tuple(label for place, label in enumerate(labels) if labels[:place][-1:] != [label]), []).append(one)
+
+    def size(some: Sequence[tuple[str, list[tuple[float, str, bool]], float]]) -> float:
+        return sum(worth for _, _, worth in some) if by_value else len(some)
+
+    order = sorted(found, key=lambda way: (-size(found[way]), [(label == "Other", label) for label in way]))
+    shown: list[tuple[tuple[str, ...] | None, list[tuple[str, list[tuple[float, str, bool]], float]]]] = [
+        (way, found[way]) for way in order[: question["paths"]]
+    ]
+    if rest := [one for way in order[question["paths"] :] for one in found[way]]:
+        shown.append((None, rest))
+    return [
+        {
+            "path": None if way is None else list(way),
+            "conversions": len(some),
+            **({"value": sum(worth for _, _, worth in some)} if by_value else {}),
+            "share": size(some) / size(converting) if size(converting) else 0.0,
+            "touches": sum(len(path) for _, path, _ in some) / len(some),
+            "average_seconds": sum(-path[0][0] if path else 0.0 for _, path, _ in some) / len(some),
+            "people": {person for person, _, _ in some} - {""},
+        }
+        for way, some in shown
+    ]
 
 
 def weights(model: str, path: Sequence[tuple[float, str, bool]], question: Mapping[str, Any]) -> list[float]:

@@ -89,6 +89,36 @@ def test_any_attribution_equals_the_oracle(world: Any, seed: int, question: dict
         assert len(people_behind(world, project, asked, rows[place])) == len(expected[place]["people"])
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(place=st.integers(0, 11), question=questions(), shown=st.sampled_from([1, 2, 5, 50]), pick=st.integers(0, 2**16))
+def test_any_paths_equal_the_oracle(world: Any, worlds: Any, place: int, question: dict[str, Any], shown: int, pick: int) -> None:
+    plain = {name: value for name, value in question.items() if name not in ("models", "interval", "costs")}
+    asked = {**plain, "view": "paths", "paths": shown, **({"property": "price"} if question["measure"] == "value" else {})}
+    project, merged = worlds[place]
+    world.now = now = START + timedelta(hours=390)
+    rows = world.engine.ask(project, asked).rows
+    expected = oracle_attribution.attribution(merged, {**asked, "interval": "total", "costs": None, "models": ["first"]}, now)
+    told = [{name: value for name, value in row.items() if name != "people"} for row in expected]
+    assert [row["path"] for row in rows] == [row["path"] for row in told]
+    for row, wanted in zip(rows, told, strict=True):
+        assert {**row, "path": 0} == pytest.approx({**wanted, "path": 0}, abs=1e-6)
+    if rows and pick % 3 == 0:
+        chosen = pick // 3 % len(rows)
+        assert len(people_behind(world, project, asked, rows[chosen])) == len(expected[chosen]["people"])
+
+
+@pytest.fixture(scope="module")
+def worlds(world: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Projects, and what happened in them to whom."""
+    made = []
+    for seed in range(12):
+        happened = happenings(seed)
+        project = world.project()
+        world.insert(project, [{**event, "time": event["time"].isoformat()} for event in happened], SAME)
+        made.append((project, [{**event, "person": SAME.get(event["person"], event["person"])} for event in happened]))
+    return made
+
+
 def at(person: str, event: str, hour: float, **properties: Any) -> dict[str, Any]:
     return {"person": person, "event": event, "time": (START + timedelta(hours=hour)).isoformat(), "properties": properties}
 
@@ -167,6 +197,9 @@ def test_one_person_may_do_what_a_million_do(world: Any) -> None:
     ("question", "place", "words"),
     [
         ({"conversion": None}, "conversion", "valid"),
+        ({"view": "paths", "models": ["last"]}, "", "does not go with the view paths"),
+        ({"view": "paths", "interval": "day"}, "", "does not go"),
+        ({"paths": 0}, "paths", "greater than or equal to 1"),
         ({"models": ["best"]}, "models", "not possible"),
         ({"models": []}, "models", "at least 1"),
         ({"look_back": "0 days"}, "look_back.value", "greater than 0"),
@@ -193,6 +226,8 @@ def test_a_wrong_attribution_is_refused_by_the_name_of_its_field(ask: Any, quest
 
 def test_a_row_that_is_not_of_the_answer_has_no_people(world: Any) -> None:
     project = world.project()
+    with pytest.raises(AlmanacError, match="names no path"):
+        people_behind(world, project, asked(view="paths"), {"path": "a"})
     for row in (
         {"model": "best", "touch": "a"},
         {"model": "first", "touch": None},

@@ -32,6 +32,8 @@ How it counts:
 - Costs are events too: a number in `property`, under the same `label`, in the period in which they happened. cpa is the cost of a
   conversion, roas value / cost, roi (value - cost) / cost. Costs without a label stand in the row without a touch.
 - Of a path the latest `most_touches` count; the receipt says how many paths were cut.
+- View `paths`: whole paths instead of single touches, the `paths` with most conversions (or value), and all further ones in one row without
+  a path. Touches of one label that follow each other are one step there. Times are from the first touch to the conversion.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
-from almanac.analyses.attribution_paths import IN_PATH, WEIGHTS, Cell, cells_of, paths_of
+from almanac.analyses import attribution_ways as ways
+from almanac.analyses import breakdowns, periods
+from almanac.analyses.attribution_paths import IN_PATH, WEIGHTS, Cell, cells_of, labels_of, paths_of, row_of
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
 from almanac.core import time as times
@@ -58,8 +62,6 @@ Way = Literal["first", "last", "last_non_direct", "linear", "position", "time_de
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST: Final = timedelta(days=3660)
-_MOST_ROWS: Final = 200_000
-_MOST_PERIODS: Final = 10_000
 _MOST_MARKOV: Final = 100  # its steps are pairs of labels
 _OTHER_WORDS: Final = {
     "first_touch": "first",
@@ -116,6 +118,8 @@ class Attribution(Question):
         "@channel", min_length=1, max_length=500, description="Property that names a touch.", examples=["@utm_source", "@utm_campaign"]
     )
     limit: int = Field(20, ge=1, le=500, description="How many labels to show; the rest is one label, 'Other'. With markov at most 100.")
+    view: Literal["touches", "paths"] = Field("touches", description="touches: what each earned; paths: whole ways to conversions.")
+    paths: int = Field(20, ge=1, le=500, description="For the view paths: how many to show.")
     models: Annotated[list[Way], BeforeValidator(_ways)] = Field(
         ["first", "last", "linear"], min_length=1, max_length=8, description="How to hand out the credit, each its own rows."
     )
@@ -150,6 +154,10 @@ class Attribution(Question):
     def _adds_up(self) -> Attribution:
         if self.first_weight + self.last_weight > 1 + 1e-9:
             raise ValueError(f"first_weight and last_weight sum up to {self.first_weight + self.last_weight:g}, more than 1")
+        if self.view == "paths":
+            for name in ("models", "interval", "costs"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} does not go with the view paths")
         if "markov" in self.models and self.limit > _MOST_MARKOV:
             raise ValueError(f"the model markov takes a limit of at most {_MOST_MARKOV}, not {self.limit}")
         return self
@@ -164,13 +172,16 @@ class AttributionRow(Row):
     """What one label earned under one model."""
 
     period: str = Field("", description="Start of the conversions' period, local: a date, for hours with time and offset.")
-    touch: str = Field(description="Label of the touches; empty: conversions without a touch; 'Other': all further labels.")
-    model: str = Field(description="How the credit was handed out.")
+    path: list[str] | None = Field(None, description="View paths: labels on the way, the first one first; empty: none; null: all further.")
+    touch: str = Field("", description="Label of the touches; empty: conversions without a touch; 'Other': all further labels.")
+    model: str = Field("", description="How the credit was handed out.")
     conversions: float = Field(description="Credit for conversions; fractions add up to the conversions.")
     value: float | None = Field(None, description="Credit for their value, in the unit of the property.")
     share: float = Field(
         description="Part of the period's whole credit under this model (of value, for that measure); 0 where there is none."
     )
+    touches: float = Field(0, description="View paths: touches on the way, on average.")
+    average_seconds: float = Field(0, description="View paths: mean time from the first touch to the conversion; 0 without a touch.")
     cost: float | None = Field(None, description="Cost under this label, the same for every model.")
     cpa: float | None = Field(None, description="cost / conversions; empty without conversions.")
     roas: float | None = Field(None, description="value / cost; empty without cost.")
@@ -280,6 +291,8 @@ WHERE person != 0
 
 def compile(question: Attribution, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """One statement for all models: each person's marks, each conversion's path, the weights of its touches, their sums."""
+    if question.view == "paths":
+        return _of_paths(question, scope, ways.counted(question.paths, by_value=question.measure == "value"))
     weights = [WEIGHTS[model] for model in _summed(question)]
     names = [identifier(f"weight_{place}") for place in range(len(weights))]
     valued = _valued(question) is not None
@@ -294,6 +307,8 @@ def compile(question: Attribution, scope: Scope) -> Compiled:  # noqa: A001 (the
 
 def members(question: Attribution, scope: Scope, row: Mapping[str, Any]) -> Compiled:
     """Whose conversions gave credit to the label, under the model and in the period of that row."""
+    if question.view == "paths":
+        return _of_paths(question, scope, ways.people(question.paths, row, by_value=question.measure == "value"))
     model, label = row.get("model"), row.get("touch")
     if model not in question.models or not isinstance(label, str):
         raise invalid(
@@ -311,34 +326,47 @@ def members(question: Attribution, scope: Scope, row: Mapping[str, Any]) -> Comp
 
 def shape(question: Attribution, scope: Scope, result: Result) -> Shaped:
     """Every label has a row in each period under each model; the labels with most credit come first, Other and no touch last."""
-    starts = _starts(question, scope)
     found = result.dicts()
+    if question.view == "paths":
+        rows = ways.rows_of(found, valued=_valued(question) is not None, by_value=question.measure == "value")
+        return Shaped(rows, notes=_cut(question, found))
+    starts = _starts(question, scope)
     cells = cells_of(found, _summed(question), with_markov="markov" in question.models)
-    labels = _labels(question, cells)
-    if len(labels) * len(question.models) * len(starts) > _MOST_ROWS:
-        raise invalid("The answer would have too many rows.", place="interval", way_out="Choose a longer interval or a lower limit.")
-    ends = [times.shift(start, question.interval, 1) for start in starts] if question.interval != "total" else []
+    labels = labels_of(question.models[0], cells)
+    breakdowns.refuse_too_many(
+        len(labels) * len(question.models) * len(starts), place="interval", way_out="Choose a longer interval or a lower limit."
+    )
+    by_period = question.interval != "total"
+    over = periods.over(starts, question.interval, scope) if by_period else []
     rows = []
     for place, start in enumerate(starts):
-        key = int(start.timestamp()) if ends else 0
+        key = int(start.timestamp()) if by_period else 0
         here = {label: cells.get((key, label), Cell()) for label in labels}
         of_value = question.measure == "value"
         totals = [sum((cell.values if of_value else cell.credits).get(model, 0.0) for cell in here.values()) for model in question.models]
         for label, cell in here.items():
             for model, total in zip(question.models, totals, strict=True):
-                row = _row(question, label, model, cell, total)
-                if ends:
+                row = row_of(question, label, model, cell, total, valued=_valued(question) is not None)
+                if by_period:
                     row = {"period": period_label(start, question.interval, scope.zone), **row}
-                    row["complete"] = ends[place] <= min(scope.range.end, scope.now)
+                    row["complete"] = over[place]
                 rows.append(row)
-    cut = sum(row["cut"] for row in found)
-    notes = [f"{cut} paths had more than {question.most_touches} touches; their latest ones count."] if cut else []
+    notes = _cut(question, found)
     if rows and not rows[-1].get("complete", True):
         notes.append("The last period is not complete.")
     return Shaped(rows, notes=notes)
 
 
+def _cut(question: Attribution, found: Sequence[Mapping[str, Any]]) -> list[str]:
+    cut = sum(row["cut"] for row in found)
+    return [f"{cut} paths had more than {question.most_touches} touches; their latest ones count."] if cut else []
+
+
 # ----------------------------------------------------------------- the statement
+
+
+def _of_paths(question: Attribution, scope: Scope, view: Sql) -> Compiled:
+    return Compiled(_statement(question, scope, view, [IN_PATH], [Sql("weight")], steps=False))
 
 
 def _statement(question: Attribution, scope: Scope, view: Sql, weights: Sequence[Sql], names: Sequence[Sql], *, steps: bool) -> Sql:
@@ -376,8 +404,8 @@ def _values(question: Attribution, span: TimeRange, whole: TimeRange) -> dict[st
     return {
         "other": OTHER,
         "limit": question.limit,
-        "origin": _microseconds(whole.start - _EPOCH),
-        "begin": _microseconds(span.start - whole.start) << 12,
+        "origin": periods.microseconds(whole.start),
+        "begin": (span.start - whole.start) // timedelta(microseconds=1) << 12,
         "ending": _ENDING,
         "look_back": question.look_back.microseconds,
         "half_life": float(question.half_life.microseconds),
@@ -451,14 +479,7 @@ def _starts(question: Attribution, scope: Scope) -> list[datetime]:
     span = _range(question, scope)
     if question.interval == "total":
         return [span.start]
-    # A month is at least 28 days, so that this never counts too few.
-    if span.length.total_seconds() / times.INTERVAL_SECONDS.get(question.interval, 28 * 86400) > _MOST_PERIODS:
-        raise invalid(f"The range has more than {_MOST_PERIODS} periods.", place="interval", way_out="Choose a longer interval.")
-    return times.periods(span, question.interval, week_start=scope.week_start)
-
-
-def _microseconds(length: timedelta) -> int:
-    return length // timedelta(microseconds=1)
+    return periods.starts_of(scope, question.interval, span=span)
 
 
 # ---------------------------------------------------------------------- the rows
@@ -467,33 +488,6 @@ def _microseconds(length: timedelta) -> int:
 def _summed(question: Attribution) -> list[str]:
     """The models that sum up weights of touches."""
     return [model for model in question.models if model != "markov"]
-
-
-def _labels(question: Attribution, cells: Mapping[tuple[int, str], Cell]) -> list[str]:
-    """Those on the way to a conversion, or with costs."""
-    credit: dict[str, float] = {}
-    for (_, label), cell in cells.items():
-        if cell.shown:
-            credit[label] = credit.get(label, 0.0) + cell.credits.get(question.models[0], 0.0)
-    return sorted(credit, key=lambda label: (label == "", label == OTHER, -round(credit[label], 9), label))
-
-
-def _row(question: Attribution, label: str, model: str, cell: Cell, total: float) -> dict[str, Any]:
-    credit, value = cell.credits.get(model, 0.0), cell.values.get(model, 0.0)
-    part = value if question.measure == "value" else credit
-    # The engine adds up in any order; nine digits are the same each time.
-    row: dict[str, Any] = {"touch": label, "model": model, "conversions": round(credit, 9)}
-    if _valued(question):
-        row["value"] = round(value, 9)
-    row["share"] = round(part / total, 9) if total else 0.0
-    if question.costs:
-        row |= {
-            "cost": cell.cost,
-            "cpa": round(cell.cost / credit, 9) if credit > 1e-9 else None,
-            "roas": round(value / cell.cost, 9) if cell.cost else None,
-            "roi": round((value - cell.cost) / cell.cost, 9) if cell.cost else None,
-        }
-    return row
 
 
 ANALYSIS: Final = Analysis(

@@ -8,10 +8,14 @@ where one is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from almanac.core.filters import OTHER
 from almanac.core.sql import Sql, join, sql
 from almanac.predict import attribution as chain
+
+if TYPE_CHECKING:
+    from almanac.analyses.attribution import Attribution
 
 # Places of labels: from 1 in alphabetical order, 511 is Other; and these.
 _NONE: Final = 0
@@ -193,3 +197,31 @@ def _by_removal(cells: dict[tuple[int, str], Cell], period: int, found: Sequence
     for touch, share in removal.shares.items():
         cell = cells[period, names[touch]]
         cell.credits["markov"], cell.values["markov"] = share * conversions, share * value
+
+
+def labels_of(model: str, cells: Mapping[tuple[int, str], Cell]) -> list[str]:
+    """Those on the way to a conversion, or with costs: the ones with most credit under the model first, Other and none last."""
+    credit: dict[str, float] = {}
+    for (_, label), cell in cells.items():
+        if cell.shown:
+            credit[label] = credit.get(label, 0.0) + cell.credits.get(model, 0.0)
+    return sorted(credit, key=lambda label: (label == "", label == OTHER, -round(credit[label], 9), label))
+
+
+def row_of(question: Attribution, label: str, model: str, cell: Cell, total: float, *, valued: bool) -> dict[str, Any]:
+    """A row of the answer. `total`: all credit of the model in the period."""
+    credit, value = cell.credits.get(model, 0.0), cell.values.get(model, 0.0)
+    part = value if question.measure == "value" else credit
+    # The engine adds up in any order; nine digits are the same each time.
+    row: dict[str, Any] = {"touch": label, "model": model, "conversions": round(credit, 9)}
+    if valued:
+        row["value"] = round(value, 9)
+    row["share"] = round(part / total, 9) if total else 0.0
+    if question.costs:
+        row |= {
+            "cost": cell.cost,
+            "cpa": round(cell.cost / credit, 9) if credit > 1e-9 else None,
+            "roas": round(value / cell.cost, 9) if cell.cost else None,
+            "roi": round((value - cell.cost) / cell.cost, 9) if cell.cost else None,
+        }
+    return row
