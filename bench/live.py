@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -22,6 +25,7 @@ from bench.report import Row
 from bench.server import Server, send
 
 SUBSCRIBERS = 1000
+CHANGES = 15  # whose pushes are reckoned
 RATE = 5000
 NAMES = ["product_viewed", "product_added", "checkout_started", "order_completed", "search"]
 
@@ -96,10 +100,10 @@ class Subscriber(asyncio.Protocol):
             self._came.append((now, datetime.fromisoformat(text).timestamp()))
 
 
-async def subscribe(port: int, key: str, project: str, seconds: float, count: int) -> None:
+async def subscribe(port: int, key: str, project: str, seconds: float, count: int, most: int) -> None:
     """The process of the subscribers: prints one JSON line."""
     loop = asyncio.get_running_loop()
-    questions = twenty()
+    questions = twenty()[:most]
     came: list[list[tuple[float, float]]] = [[] for _ in range(count)]
     made: list[Subscriber] = []
     for number in range(count):
@@ -169,32 +173,21 @@ def asking(server: Server, seconds: float) -> list[float]:
 
 
 def live(seconds: float = 15) -> Iterator[Row]:
-    """Pushes under load, and the page's questions with and without the subscribers."""
-    import subprocess
-
+    """What a push costs; pushes under load; and the page's questions with and without the subscribers."""
+    what = f"{SUBSCRIBERS:,} subscribers of 20 questions at {RATE:,} events/s"
     with Server() as server:
+        # The same loads and looks in both, so that what is left is the pushes.
+        (once, few), (more, many) = _pushing(server, 1), _pushing(server, SUBSCRIBERS)
+        yield Row("live: CPU of a push, engine and collector", (more - once) / (many - few) * 1e6, "µs")
         sender = send(server.port, server.write_key, batch=50, seconds=3 * seconds + 60, connections=2, rate=RATE)
         time.sleep(3)
         alone = asking(server, seconds / 2)
-        command = [sys.executable, "-m", "bench.live", str(server.port), server.api_key, server.project, str(seconds), str(SUBSCRIBERS)]
-        subscribers = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert subscribers.stdout is not None
-        assert subscribers.stdout.readline().strip() == "ready"
-        before = _cpu(server)
-        said = json.loads(subscribers.stdout.readline())
-        after = _cpu(server)
-        subscribers.wait(30)
-        subscribers = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert subscribers.stdout is not None
-        subscribers.stdout.readline()
-        together = asking(server, seconds / 2)
-        subscribers.communicate(timeout=120)
+        with _subscribers(server, seconds, SUBSCRIBERS) as subscribers:
+            time.sleep(seconds / 4)
+            together = asking(server, seconds / 2)
+            said = _said(subscribers)
         sender.kill()
         sender.wait()
-    what = f"{SUBSCRIBERS:,} subscribers of 20 questions at {RATE:,} events/s"
-    for name, spent in after.items():
-        print(name, round((spent - before.get(name, 0)) / seconds, 3), "cores", file=sys.stderr)
-    print(said, file=sys.stderr)
     yield Row(f"{what}: event to push, p50", said["p50"], "s")
     yield Row(f"{what}: event to push, p99", said["p99"], "s", None, "", "< 1")
     yield Row(f"{what}: messages", said["messages"], "1/s")
@@ -202,15 +195,47 @@ def live(seconds: float = 15) -> Iterator[Row]:
     yield Row(f"{what}: the page's questions", statistics.median(together), "s", ratio, "without them", "<= 2")
 
 
-def _cpu(server: Server) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for process in server.processes():
-        words = [word for word in ("engine", "collect", "supervise") if any(word in part for part in process.cmdline())]
-        times: Any = process.cpu_times()
-        found[f"{words[-1] if words else '?'} {process.pid}"] = times.user + times.system
-    return found
+def _pushing(server: Server, count: int) -> tuple[float, float]:
+    """CPU seconds of some single events that each change the answer of so many subscribers of one question, and the messages that came."""
+    seconds = CHANGES * 0.6 + 3
+    with _subscribers(server, seconds, count, questions=1) as subscribers:
+        before = _cpu(server)
+        for number in range(CHANGES):
+            body = {"batch": [{"type": "track", "event": name, "userId": f"u{number}"} for name in NAMES], "writeKey": server.write_key}
+            data = json.dumps(body).encode()
+            with urllib.request.urlopen(urllib.request.Request(f"{server.url}/v1/batch", data, {"content-type": "application/json"})):
+                time.sleep(0.6)
+        time.sleep(1)
+        after = _cpu(server)
+        messages = _said(subscribers)["messages"] * seconds
+    return after - before, messages
+
+
+@contextmanager
+def _subscribers(server: Server, seconds: float, count: int, questions: int = 20) -> Iterator[subprocess.Popen[str]]:
+    """A process of so many, once all of them have their first answer."""
+    command = [sys.executable, "-m", "bench.live", str(server.port), server.api_key, server.project, str(seconds)]
+    command += [str(count), str(questions)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "ready"
+            yield process
+        finally:
+            process.kill()
+
+
+def _said(process: subprocess.Popen[str]) -> dict[str, float]:
+    assert process.stdout is not None
+    return dict(json.loads(process.stdout.readline()))
+
+
+def _cpu(server: Server) -> float:
+    """Seconds of all processes of the server."""
+    times: list[Any] = [process.cpu_times() for process in server.processes()]
+    return float(sum(one.user + one.system for one in times))
 
 
 if __name__ == "__main__":
-    port_, key_, project_, seconds_, count_ = sys.argv[1:]
-    uvloop.run(subscribe(int(port_), key_, project_, float(seconds_), int(count_)))
+    port_, key_, project_, seconds_, count_, most_ = sys.argv[1:]
+    uvloop.run(subscribe(int(port_), key_, project_, float(seconds_), int(count_), int(most_)))

@@ -176,7 +176,8 @@ class Session:
                 subscription = self._marked.pop(next(iter(self._marked)))
                 return subscription.message()
             try:
-                await asyncio.wait_for(self._wake.wait(), QUIET_SECONDS)
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 return b'{"type":"ping"}'
 
