@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import resource
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
-from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
+from almanac.adapters.http_request import BODY_BUFFER, STATUS, App, Message, Request
 from almanac.core.errors import AlmanacError, invalid, unavailable
 
-Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
-
 HEAD_LIMIT: Final = 1 << 20  # bytes; a whole payload may stand in the query of a GET
-BODY_BUFFER: Final = 256 << 10  # bytes of a body that wait for the app before the sender has to
 MOST_WAITING: Final = 256  # requests that a sender may send ahead of their answers
 MOST_CONNECTIONS: Final = 8192
 MOST_HEADERS: Final = 500  # of one request
@@ -39,12 +33,6 @@ HEAD_SECONDS: Final = 30.0  # for a request's head
 IDLE_SECONDS: Final = 75.0  # between requests: longer than the 60 s after which common proxies let go of a connection
 STALL_SECONDS: Final = 90.0  # without a byte of a body, or of an answer taken
 _SWEEP_SECONDS: Final = 5.0
-
-_STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_OURS: Final = frozenset({b"connection", b"transfer-encoding", b"date"})
-_BODILESS: Final = (204, 304)
-
-_log = logging.getLogger("almanac.http")
 
 
 class HttpServer:
@@ -104,7 +92,7 @@ class HttpServer:
 class Tunnel:
     """The way out of HTTP for a connection whose sender asked for a WebSocket."""
 
-    def __init__(self, connection: _Connection, request: _Request) -> None:
+    def __init__(self, connection: _Connection, request: Request) -> None:
         self._connection = connection
         self._request = request
         self.ended: asyncio.Future[None] = connection.loop.create_future()
@@ -126,9 +114,9 @@ class _Connection(asyncio.Protocol):
         self.loop = loop
         self.writable: asyncio.Event | None = None  # there while the sender does not take what we write
         self.parser = HttpRequestParser(self)
-        self.reading: _Request | None = None
-        self.active: _Request | None = None
-        self.waiting: deque[_Request] = deque()
+        self.reading: Request | None = None
+        self.active: Request | None = None
+        self.waiting: deque[Request] = deque()
         self.peer: tuple[str, int] | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -289,7 +277,7 @@ class _Connection(asyncio.Protocol):
             "client": self.peer,
         }
         keep = version == "1.1" and parser.should_keep_alive() and method != "CONNECT"
-        request = self.reading = _Request(self, scope, method, keep, self._expects)
+        request = self.reading = Request(self, scope, method, keep, self._expects)
         if self.active is None and version == "1.1" and parser.should_upgrade() and _asks_for_websocket(method, self._headers):
             if self.server.tunnels >= self.server.most_tunnels:
                 self.reading = None
@@ -326,7 +314,7 @@ class _Connection(asyncio.Protocol):
 
     # ----------------------------------------------------------------- a tunnel
 
-    def _hold(self, request: _Request, rest: bytes) -> None:
+    def _hold(self, request: Request, rest: bytes) -> None:
         """The request is complete; what follows is no HTTP. When no tunnel comes of it, the answer ends the connection, as nobody can tell
         what these bytes were meant to be."""
         request.complete, request.stays = True, False
@@ -343,7 +331,7 @@ class _Connection(asyncio.Protocol):
         if len(self._held) > HELD_LIMIT:
             self.transport.abort()
 
-    def splice(self, request: _Request, head: bytes, other: asyncio.Transport) -> asyncio.Transport | None:
+    def splice(self, request: Request, head: bytes, other: asyncio.Transport) -> asyncio.Transport | None:
         """See `Tunnel.open`."""
         if self.transport.is_closing() or self._ending:
             return None
@@ -358,11 +346,11 @@ class _Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------ the requests' side
 
-    def _begin(self, request: _Request) -> None:
+    def _begin(self, request: Request) -> None:
         self.active = request
         request.task = self.loop.create_task(request.run())
 
-    def done(self, request: _Request) -> None:
+    def done(self, request: Request) -> None:
         """The app is through with it."""
         self.active = None
         self._since = self.loop.time()
@@ -413,148 +401,8 @@ class _Connection(asyncio.Protocol):
         if self.active is None or (self.active is broken and broken.drop()):
             body = json.dumps(error.as_json()).encode()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
-            self.transport.write(_STATUS[error.status] + head + self.server.date() + b"\r\n" + body)
+            self.transport.write(STATUS[error.status] + head + self.server.date() + b"\r\n" + body)
             self.transport.close()
-
-
-class _Request:
-    """One request in the app's hands. `stays`: whether the connection goes on after its answer."""
-
-    __slots__ = (
-        "_begun",
-        "_chunked",
-        "_connection",
-        "_expects",
-        "_head",
-        "_told",
-        "_waiter",
-        "complete",
-        "ended",
-        "gone",
-        "method",
-        "pieces",
-        "scope",
-        "size",
-        "stays",
-        "task",
-    )
-
-    def __init__(self, connection: _Connection, scope: Message, method: str, stays: bool, expects: bool) -> None:
-        self._connection = connection
-        self.scope = scope
-        self.method = method
-        self.stays = stays
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.complete = self.ended = self.gone = False
-        self.task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._head: Message | None = None
-        self._begun = self._chunked = self._told = False
-        self._expects = expects  # to be asked for its body
-
-    @property
-    def awaited(self) -> bool:
-        """Whether the app waits for more of the body."""
-        return self._waiter is not None
-
-    async def run(self) -> None:
-        """Lets the app answer."""
-        try:
-            await self._connection.server.app(self.scope, self.receive, self.send)
-        except ConnectionError:
-            if not self.gone:
-                _log.exception("the connection broke inside")
-        except Exception:
-            _log.exception("a request failed")
-        finally:
-            self._connection.done(self)
-
-    def wake(self) -> None:
-        """There is news for who waits in `receive`."""
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def lose(self) -> None:
-        """The sender is gone, or what it sends is of no use."""
-        self.gone, self.stays = True, False
-        self.wake()
-
-    def drop(self) -> bool:
-        """Takes the answer out of the app's hands; False when it has begun."""
-        self.ended = self.ended or not self._begun
-        return not self._begun
-
-    async def receive(self) -> Message:
-        """ASGI."""
-        connection = self._connection
-        while True:
-            if self.gone and not (self.complete and not self._told):
-                return {"type": "http.disconnect"}
-            if self.pieces or (self.complete and not self._told):
-                body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-                large = self.size >= BODY_BUFFER
-                self.pieces, self.size = [], 0
-                self._told = self.complete
-                if large:
-                    connection.flow()
-                return {"type": "http.request", "body": body, "more_body": not self.complete}
-            if self._expects and not self._begun:
-                self._expects = False
-                connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._waiter = connection.loop.create_future()
-            await self._waiter
-
-    async def send(self, message: Message) -> None:
-        """ASGI. Raises ConnectionError for a further part of an answer that nobody reads."""
-        if message["type"] == "http.response.start":
-            self._head = message
-            return
-        body: bytes = message.get("body", b"")
-        more: bool = message.get("more_body", False)
-        if self.gone:
-            if more:
-                raise ConnectionResetError("the sender is gone")
-            self.ended = True
-            return
-        assert self._head is not None
-        out = b""
-        if not self._begun:
-            out = self._begin(self._head, len(body), more)
-        if self.method == "HEAD" or self._head["status"] in _BODILESS:
-            body = b""
-        elif self._chunked:
-            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
-        self.ended = not more
-        connection = self._connection
-        connection.transport.write(out + body)
-        if more and connection.writable is not None:
-            await connection.writable.wait()
-
-    def _begin(self, head: Message, length: int, more: bool) -> bytes:
-        """The head of the answer."""
-        self._begun = True
-        connection = self._connection
-        status: int = head["status"]
-        self.stays = self.stays and self.complete and not connection.server.closing
-        sized = False
-        lines = []
-        for name, value in head["headers"]:
-            if name not in _OURS:
-                sized = sized or name == b"content-length"
-                lines.append(b"%b: %b\r\n" % (name, value))
-        if not sized and status not in _BODILESS and self.method != "HEAD":
-            if not more:
-                lines.append(b"content-length: %d\r\n" % length)
-            elif self.scope["http_version"] == "1.1":
-                self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self.stays = False
-        if not self.stays:
-            lines.append(b"connection: close\r\n")
-        return b"".join([_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, *lines, connection.server.date(), b"\r\n"])
 
 
 class _TooManyHeadersError(Exception):
