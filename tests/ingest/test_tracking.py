@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ import pytest
 from almanac.adapters.catalog_sql import SqlCatalog
 from almanac.core.errors import AlmanacError, unavailable
 from almanac.core.event import LINE_DECODER, LINE_ENCODER, Event, Merge
+from almanac.core.ports import Definition
 from almanac.definitions import Definitions
 from almanac.ingest.dead_letters import DeadLetters
 from almanac.ingest.ledger import Ledger
@@ -369,6 +371,26 @@ def test_plans_that_no_batch_needs_are_not_kept(planned: Planned) -> None:
         planned.load(planned.event())
         assert [file.name for file in folder.glob("tracking-*")] == [f"tracking-{planned.shelf.current().id}.json"]
     assert planned.restart().run_once() is False
+
+
+def test_an_entry_that_cannot_be_read_any_more_stops_nothing(planned: Planned) -> None:
+    """Saved by a version of the validator that took it."""
+    planned.plan("visit", "stamp", ORDER)
+    planned.catalog.save_definition(planned.bench.project, Definition("plan", "order", {"mode": "reject", "schema": {"type": "numbr"}}))
+    planned.seconds += 60
+    planned.load(planned.event("a"), planned.event("b", name="visit"))
+    assert planned.stored() == {"a": ("", 0), "b": ("total: required", 1)}
+
+
+def test_names_that_senders_make_up_do_not_fill_the_counts(planned: Planned) -> None:
+    planned.plan("order", "reject", {"additionalProperties": False})
+    planned.load(*(planned.event(f"e{n}", properties={f"p{n}": 1}) for n in range(1010)))
+    found = planned.found()
+    assert len(found) == 1001
+    assert ("order", "…", "additionalProperties", "reject", 1, 10) in found
+    assert planned.checked() == {("order", 1): (1010, 1010)}
+    assert planned.books() == (1010, 0, 0, 1010, 0)
+    assert {json.loads(letter["original"])[1] for letter in planned.bench.letters()} == {f"e{n}" for n in range(1010)}
 
 
 def test_a_question_can_be_asked_about_what_does_not_fit(world: Any, store: Any) -> None:

@@ -93,6 +93,10 @@ class Entry:
         """Whether any event can be wrong."""
         return self.schema is not None or self.event == OTHERS
 
+    def compile(self) -> None:
+        """Makes ready to judge. Raises `invalid` for a schema that cannot be read."""
+        _ = self._validator
+
     def sentence(self, faults: Faults) -> str:
         """What is wrong, for a person."""
         return f"It does not fit version {self.version} of the plan of {self.event!r}: {'; '.join(map(str, faults))}."

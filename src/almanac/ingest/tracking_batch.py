@@ -30,6 +30,8 @@ TABLES: Final = ("entries", "faults", "verdicts")
 _ENTRY_COLUMNS: Final = ("meant", "entry", "version", "mode", "judges", "reads")
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
 _MOST_REMEMBERED: Final = 20_000  # texts of one batch whose verdict is looked up and not found again
+_MOST_FINDINGS: Final = 1000  # of one batch that are counted by the names of their properties, which senders make up
+_MORE: Final = "…"
 _LONGEST_REMEMBERED: Final = 2_000  # characters
 
 # What the insert of the events says of them: where no plan is meant for any, where all fit theirs, and otherwise.
@@ -74,7 +76,7 @@ class Court:
                 number,
                 mark(faults),
                 self._entries[entry - 1].sentence(faults),
-                [fault.property for fault in faults],
+                [fault.property if number <= _MOST_FINDINGS else _MORE for fault in faults],
                 [fault.rule for fault in faults],
             )
             for (entry, faults), number in self._faults.items()

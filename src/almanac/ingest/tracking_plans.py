@@ -19,7 +19,7 @@ import structlog
 
 from almanac.core.errors import AlmanacError, Code
 from almanac.core.event import Event, Kind
-from almanac.core.ports import Catalog, Definition
+from almanac.core.ports import Catalog
 from almanac.ingest.tracking import OTHERS, Entry
 
 KIND: Final = "plan"  # of the catalog's definitions
@@ -122,21 +122,27 @@ class Shelf:
         found: dict[str, dict[str, Entry]] = {}
         for project, definitions in self._catalog.definitions_of_all(KIND).items():
             # An entry that is unchanged keeps its compiled schema.
-            plan = {item.name: _same(entry_of(item), before.of.get(project, {}).get(item.name)) for item in definitions}
-            found[project] = plan
+            entries = (_same(entry(item.name, item.body, item.version), before.of.get(project, {}).get(item.name)) for item in definitions)
+            if plan := {entry.event: entry for entry in entries if _readable(entry, project)}:
+                found[project] = plan
         if not found:
             return NO_PLANS
         return Plans(hashlib.blake2b(_content(found), digest_size=12).hexdigest(), found)
 
 
-def entry_of(definition: Definition) -> Entry:
-    """The entry that a definition saves."""
-    return entry(definition.name, definition.body, definition.version)
-
-
 def entry(name: str, body: Mapping[str, Any], version: int) -> Entry:
     """The entry that a body of a definition says."""
     return Entry(name, version, body.get("mode", "observe"), body.get("schema"))
+
+
+def _readable(entry: Entry, project: str) -> bool:
+    """An entry was checked when it was saved; one that another version of the validator refuses must not stop the load."""
+    try:
+        entry.compile()
+    except AlmanacError as error:
+        log.error("an entry of a tracking plan judges nothing", project=project, of=entry.event, version=entry.version, reason=str(error))
+        return False
+    return True
 
 
 def _same(entry: Entry, before: Entry | None) -> Entry:
