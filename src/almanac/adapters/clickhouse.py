@@ -184,9 +184,7 @@ class ClickHouseStore:
         """See `EventStore.execute`."""
         given = dict(settings or {})
         if given or token:  # not of the statements that make tables, whose settings are the table's
-            import os
-
-            given["priority"] = _FIRST if os.environ.get("PRIO", "1") == "1" else 0
+            given.setdefault("priority", _FIRST)
         if token:
             # One block, one part a partition: a token names a block, and a block must hold the same rows when the insert is made again.
             given |= {
