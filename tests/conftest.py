@@ -185,7 +185,8 @@ def _utc(text: str) -> str:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]:
     folder: Path = tmp_path_factory.mktemp("store")
-    store = ClickHouseStore.embedded(folder)
+    # The engine counts all memory of its process, that of the tests too: near its limit it would put off deleting for ever.
+    store = ClickHouseStore.embedded(folder, memory_bytes=4 << 30)
     store.migrate()
     yield store
     store.close()

@@ -59,12 +59,14 @@ class Database:
         """Another number whenever anybody changed the database; None where that is not known (PostgreSQL). Costs a hundredth of a read."""
         if self._url.get_backend_name() != "sqlite" or not self._url.database:
             return None
-        self._ready()
-        with _translated(), self._watching:
+        with _translated():
+            self._ready()
+        with self._watching, contextlib.suppress(sqlite3.Error):  # what is wrong shows, with its cause, when it is read
             if self._watch is None:
                 self._watch = sqlite3.connect(self._url.database, timeout=_BUSY_SECONDS, check_same_thread=False)
             # It tells of what other connections have committed, and this one commits nothing.
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        return None
 
     def close(self) -> None:
         """Closes all connections; the next use opens new ones."""
