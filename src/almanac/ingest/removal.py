@@ -13,11 +13,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import structlog
+
 from almanac.core.errors import AlmanacError, Code
 from almanac.core.ports import Catalog, EventStore
 from almanac.core.sql import Sql
 from almanac.ingest.keys import KNOWN_SECONDS
 
+log = structlog.get_logger(__name__)
+
+_LONGEST: Final = 120.0  # seconds that a deletion is waited for
 _SETTLE: Final = KNOWN_SECONDS + 0.5  # seconds until the last collector has asked for a revoked key again
 _LEFT: Final = "SELECT count() FROM (SELECT 1 FROM {table} WHERE project = {{project:String}} LIMIT 1)"
 _DELETE: Final = "ALTER TABLE {table} DELETE WHERE project = {{project:String}}"
@@ -55,8 +60,9 @@ class Removal:
         events = int(self._store.query(count).rows[0][0])
         self._catalog.delete_project(project)
         for table in self._left(project):
-            # Really deleted, not only hidden until a merge that may never come. Waits until it is done.
-            self._delete(table, project, wait=True)
+            # Really deleted, not only hidden until a merge that may never come.
+            self._delete(table, project)
+        self._await(project)
         self._store.execute(Sql("SYSTEM RELOAD DICTIONARY person_of"))
         self._forget(project)
         return {"id": project, "events": events}
@@ -77,7 +83,7 @@ class Removal:
             left = self._left(project)
             for table in left:
                 if not self._store.query(Sql(_UNDER_WAY, {"table": table})).rows[0][0]:  # it may be ours
-                    self._delete(table, project, wait=False)
+                    self._delete(table, project)
             if not left:
                 self._catalog.emptied(project)
 
@@ -85,5 +91,14 @@ class Removal:
         asked = [(table, Sql(_LEFT.format(table=table), {"project": project})) for table in self._tables]
         return [table for table, statement in asked if self._store.query(statement).rows[0][0]]
 
-    def _delete(self, table: str, project: str, *, wait: bool) -> None:
-        self._store.execute(Sql(_DELETE.format(table=table), {"project": project}), settings={"mutations_sync": int(wait)})
+    def _delete(self, table: str, project: str) -> None:
+        self._store.execute(Sql(_DELETE.format(table=table), {"project": project}), settings={"mutations_sync": 0})
+
+    def _await(self, project: str) -> None:
+        """Until its rows are gone. An engine short of memory puts deleting off: then the load sees to it, as after a crash."""
+        deadline = time.monotonic() + _LONGEST
+        while left := self._left(project):
+            if time.monotonic() > deadline:
+                log.warning("rows of a deleted project are still being deleted", project=project, tables=left)
+                return
+            time.sleep(0.02)
