@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 _LONGEST: Final = 120.0  # seconds that a deletion is waited for
 _SETTLE: Final = KNOWN_SECONDS + 0.5  # seconds until the last collector has asked for a revoked key again
 _LEFT: Final = "SELECT count() FROM (SELECT 1 FROM {table} WHERE project = {{project:String}} LIMIT 1)"
-_DELETE: Final = "ALTER TABLE {table} DELETE WHERE project = {{project:String}}"
+_PARTITIONS: Final = "SELECT DISTINCT _partition_id FROM {table} WHERE project = {{project:String}}"
+_DELETE: Final = "ALTER TABLE {table} DELETE IN PARTITION ID {{partition:String}} WHERE project = {{project:String}}"
 _UNDER_WAY: Final = "SELECT count() FROM system.mutations WHERE database = 'default' AND table = {table:String} AND NOT is_done"
 
 
@@ -92,7 +93,10 @@ class Removal:
         return [table for table, statement in asked if self._store.query(statement).rows[0][0]]
 
     def _delete(self, table: str, project: str) -> None:
-        self._store.execute(Sql(_DELETE.format(table=table), {"project": project}), settings={"mutations_sync": 0})
+        # Only where there is something: the engine took 0.13 s for each part that it looked at, minutes for a store of many months.
+        for (partition,) in self._store.query(Sql(_PARTITIONS.format(table=table), {"project": project})).rows:
+            bound = {"project": project, "partition": str(partition)}
+            self._store.execute(Sql(_DELETE.format(table=table), bound), settings={"mutations_sync": 0})
 
     def _await(self, project: str) -> None:
         """Until its rows are gone. An engine short of memory puts deleting off: then the load sees to it, as after a crash."""
