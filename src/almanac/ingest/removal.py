@@ -22,7 +22,7 @@ from almanac.ingest.keys import KNOWN_SECONDS
 
 log = structlog.get_logger(__name__)
 
-_LONGEST: Final = 120.0  # seconds that a deletion is waited for
+_LONGEST: Final = 300.0  # seconds that a deletion is waited for
 _SETTLE: Final = KNOWN_SECONDS + 0.5  # seconds until the last collector has asked for a revoked key again
 _LEFT: Final = "SELECT count() FROM (SELECT 1 FROM {table} WHERE project = {{project:String}} LIMIT 1)"
 _PARTITIONS: Final = "SELECT DISTINCT _partition_id FROM {table} WHERE project = {{project:String}}"
@@ -93,7 +93,7 @@ class Removal:
         return [table for table, statement in asked if self._store.query(statement).rows[0][0]]
 
     def _delete(self, table: str, project: str) -> None:
-        # Only where there is something: the engine took 0.13 s for each part that it looked at, minutes for a store of many months.
+        # Only where there is something. The engine takes 0.15 s for each part of the table all the same: 37 s for 250 months.
         for (partition,) in self._store.query(Sql(_PARTITIONS.format(table=table), {"project": project})).rows:
             bound = {"project": project, "partition": str(partition)}
             self._store.execute(Sql(_DELETE.format(table=table), bound), settings={"mutations_sync": 0})
