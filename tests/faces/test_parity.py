@@ -187,7 +187,8 @@ FACES: dict[str, Callable[[Server, Questions], Answers]] = {
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answers]:
     """By face. Each kind has a project of its own, with the events of its first worked example."""
     folder = tmp_path_factory.mktemp("parity")
-    (folder / "wrong-by").write_text(str((datetime(2026, 1, 31, 12, tzinfo=UTC) - datetime.now(UTC)).total_seconds()))
+    wrong_by = (datetime(2026, 1, 31, 12, tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+    (folder / "wrong-by").write_text(f"{wrong_by}\n")
     server = Server(folder / "data", environment=environment(folder), collectors=1)
     for kind in KINDS:
         server.project(kind)

@@ -97,7 +97,7 @@ def test_a_store_that_another_process_holds_is_waited_for_while_events_are_taken
 def test_a_clock_set_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """By two hours, while the server runs; it starts again under the wrong clock, and once more under the right one."""
     wrong_by = tmp_path / "wrong-by"
-    wrong_by.write_text("0")
+    wrong_by.write_text("0\n")
     server = Server(tmp_path / "data", environment={"PYTHONPATH": str(Path(__file__).with_name("clock")), "TESTS_CLOCK": str(wrong_by)})
     server.project("shop")
 
@@ -107,7 +107,7 @@ def test_a_clock_set_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with server:
         assert server.send("shop", 0, 100) == 200
         until(lambda: loaded(100))
-        wrong_by.write_text("-7200")
+        wrong_by.write_text("-7200\n")
         until(lambda: not server.check("clock")["ok"])
         assert "jumped by -7200 s" in server.check("clock")["detail"]
         assert server.send("shop", 50, 100) == 200  # half of them again
@@ -117,7 +117,7 @@ def test_a_clock_set_back_loses_and_doubles_nothing(tmp_path: Path) -> None:
         server.wait()
         assert server.send("shop", 100, 100) == 200
         until(lambda: loaded(200))
-        wrong_by.write_text("0")
+        wrong_by.write_text("0\n")
         assert server.send("shop", 150, 100) == 200
         until(lambda: loaded(250))
         assert server.stop() == 0
