@@ -1,5 +1,6 @@
 """Python runs this at its start in processes whose PYTHONPATH names this folder: their wall clock then goes wrong by the seconds in the
-file that TESTS_CLOCK names (a number and a newline), as soon as it changes, as when somebody sets the host's clock. Monotonic time and the disk's stay true."""
+file that TESTS_CLOCK names (a number and a newline), as soon as it changes, as when somebody sets the host's clock. Monotonic time and
+the disk's stay true."""
 
 from __future__ import annotations
 
