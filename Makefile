@@ -5,7 +5,7 @@ WORKERS ?= 2
 PINS := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate --allow-unsafe
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test nightly check format bench docs lock
+.PHONY: help setup setup-dev run test nightly check format bench ui docs lock
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ format: .venv/develops  ## format and mend what can be mended
 
 bench: .venv/develops  ## measure; each row is a ratio within one run; writes docs/benchmarks.md
 	$(BIN)/python -m bench
+
+ui: .venv/develops  ## build the web app anew
+	$(BIN)/python tools/ui.py
 
 docs: .venv/develops  ## write the generated reference pages
 	$(BIN)/python -m docs.reference

@@ -15,7 +15,23 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, invalid, limited
-from almanac.web import definitions, errors, forms, graphql, live, manage, mcp, openapi, page, people, reads, tables, tracking, transfer
+from almanac.web import (
+    app_files,
+    definitions,
+    errors,
+    forms,
+    graphql,
+    live,
+    manage,
+    mcp,
+    openapi,
+    page,
+    people,
+    reads,
+    tables,
+    tracking,
+    transfer,
+)
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -61,6 +77,7 @@ def create_app(rooms: Rooms) -> FastAPI:
         graphql.router,
         mcp.router,
         page.router,
+        app_files.router,
     ):
         app.include_router(part)
     live.install(app, rooms)

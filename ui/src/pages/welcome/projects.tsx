@@ -1,0 +1,99 @@
+import { Badge, Button, Container, Group, Modal, Paper, Select, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useNavigate } from "react-router";
+import { call } from "../../api/client";
+import { useBecome, useMe } from "../../api/me";
+import { Empty, ErrorNote, PageHead } from "../../components/states";
+import { keepKey } from "./kept-key";
+
+/** The projects of whoever is signed in; the server's owner makes new ones. */
+export function Component() {
+  const { data: me } = useMe();
+  const [making, setMaking] = useState(false);
+  if (!me?.user) return null;
+  const may = me.user.owner;
+  const make = (
+    <Button onClick={() => setMaking(true)} disabled={!may}>
+      New project
+    </Button>
+  );
+  return (
+    <Container size="md" py={48} component="main">
+      <PageHead title="Projects" about="A project holds the events of one product, with keys, people and boards of its own.">
+        {may && make}
+      </PageHead>
+      {me.projects.length === 0 ? (
+        <Empty title="There is no project yet" action={may ? make : undefined}>
+          {may ? "Make one, and its page shows how to send the first event." : "Ask the server’s owner to invite you to one."}
+        </Empty>
+      ) : (
+        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md">
+          {me.projects.map((project) => (
+            <Paper key={project.id} p="md" component={Link} to={`/p/${encodeURIComponent(project.id)}/home`} td="none" c="var(--ink)" bg="var(--surface)">
+              <Group justify="space-between" wrap="nowrap">
+                <Title order={2} style={{ overflowWrap: "anywhere" }}>
+                  {project.name}
+                </Title>
+                <Badge variant="default" fw={500} tt="none">
+                  {project.role}
+                </Badge>
+              </Group>
+              <Text c="dimmed" size="sm">
+                {project.zone}
+              </Text>
+            </Paper>
+          ))}
+        </SimpleGrid>
+      )}
+      <NewProject opened={making} onClose={() => setMaking(false)} />
+    </Container>
+  );
+}
+
+function NewProject({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const [name, setName] = useState("");
+  const [zone, setZone] = useState(Intl.DateTimeFormat().resolvedOptions().timeZone);
+  const become = useBecome();
+  const go = useNavigate();
+  const create = useMutation({
+    mutationFn: () => call<{ id: string; write_key: string }>("/api/v1/projects", { method: "POST", body: { name, zone } }),
+    onSuccess: async (made) => {
+      keepKey(made.id, made.write_key);
+      await become();
+      go(`/p/${encodeURIComponent(made.id)}/start`);
+    },
+  });
+  return (
+    <Modal opened={opened} onClose={onClose} title="New project">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          create.mutate();
+        }}
+      >
+        <Stack gap="md">
+          <TextInput label="Name" required maxLength={100} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+          <Select
+            label="Zone"
+            description="Days begin and end in this zone."
+            data={["UTC", ...Intl.supportedValuesOf("timeZone").filter((one) => one !== "UTC")]}
+            value={zone}
+            onChange={(value) => value && setZone(value)}
+            searchable
+            allowDeselect={false}
+          />
+          {create.isError && <ErrorNote error={create.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={create.isPending}>
+              Make the project
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
