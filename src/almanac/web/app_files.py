@@ -1,4 +1,7 @@
-"""The web app: files of this package, built from ui/ (see tools/ui.py). Every address below /app is one page, which reads the rest of it."""
+"""The web app: files of this package, built from ui/ (see tools/ui.py).
+
+Every address below /app that is no file is the one page, which reads the rest of its address itself.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ _TYPES: Final = {
 }
 _PACKED: Final = frozenset({".woff2"})  # gzip would make these no smaller
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; font-src 'self'; "
-    "img-src 'self' data: blob:; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "font-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors {ancestors}",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
