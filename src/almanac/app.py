@@ -447,7 +447,8 @@ def fill_demo(settings: Settings) -> None:
         file.write_text(json.dumps(told))
     sent = told["sent"]
     print(f"\n{sent['stored']:,} events of a made-up {told['pack']} can be asked about, and some more come every second.\n")
-    print(f"  {url}/#key={told['read']}&project={told['project']}\n\nThree things to try in another terminal:\n")
+    print(f"  {url}\n\nThe first visit makes the owner's account. A glance without one:\n")
+    print(f"  {url}/start#key={told['read']}&project={told['project']}\n\nThree things to try in another terminal:\n")
     program = Path(sys.executable).with_name("almanac")
     data = "" if settings.data == Settings.data else str(settings.data)
     shown = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)

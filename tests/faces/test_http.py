@@ -368,7 +368,7 @@ def test_metrics_of_a_part_that_is_down_are_left_out(house: House) -> None:
 
 
 def test_pages_come_from_this_host_alone(house: House) -> None:
-    for path in ("/", "/docs"):
+    for path in ("/start", "/docs"):
         answer = house.client.get(path)
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["content-security-policy"]

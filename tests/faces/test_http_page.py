@@ -133,7 +133,7 @@ class Visit:
 
 def test_without_a_key_the_page_asks_for_one(url: str, browser: Browser, shop: Keys) -> None:
     page = Visit(browser).page
-    page.goto(url)
+    page.goto(f"{url}/start")
     expect(page.get_by_label("Read key")).to_be_focused()
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
@@ -155,7 +155,7 @@ def test_a_forgotten_key_shows_nothing_more(url: str, browser: Browser, shop: Ke
     held: list[Route] = []
     page.route("**/events?limit=10", lambda route: held.append(route))
     with page.expect_request("**/events?limit=10"):
-        page.goto(f"{url}/#key={shop.read}")
+        page.goto(f"{url}/start#key={shop.read}")
     page.get_by_role("button", name="Forget key").click()
     expect(page.get_by_label("Read key")).to_be_visible()
     with page.expect_response("**/events?limit=10"):
@@ -172,9 +172,9 @@ def test_a_forgotten_key_shows_nothing_more(url: str, browser: Browser, shop: Ke
 def test_numbers_events_and_answers(url: str, browser: Browser, shop: Keys, width: int, colours: str) -> None:
     visit = Visit(browser, width, colours)
     page = visit.page
-    page.goto(f"{url}/#key={shop.read}")
+    page.goto(f"{url}/start#key={shop.read}")
     expect(page.locator("#today .figure")).to_have_text("15")
-    assert page.url == f"{url}/", "the key is not left in the address"
+    assert page.url == f"{url}/start", "the key is not left in the address"
     rows = page.locator(".latest tbody tr:not(.whole)")
     expect(rows).to_have_count(10)
     expect(rows.first).to_contain_text("order")
@@ -205,7 +205,7 @@ def test_an_empty_project_says_what_to_do(url: str, browser: Browser, house: Hou
     choose(house, keys, CHOSEN)
     visit = Visit(browser)
     page = visit.page
-    page.goto(f"{url}/#key={keys.read}&write_key={keys.write}")
+    page.goto(f"{url}/start#key={keys.read}&write_key={keys.write}")
     expect(page.get_by_role("heading", name="No event has come yet")).to_be_visible()
     expect(page.locator("pre").first).to_contain_text(f"Bearer {keys.write}")
     house.send(keys.project, {"event": "<img src=x onerror=alert(1)>", "distinct_id": "ada"})
@@ -218,7 +218,7 @@ def test_without_a_choice_the_page_asks_about_the_most_frequent_events(url: str,
     keys = house.project("page default")
     house.send(keys.project, *({"event": "visit", "distinct_id": who} for who in ("ada", "ben")), {"event": "order", "distinct_id": "ada"})
     visit = Visit(browser)
-    visit.page.goto(f"{url}/#key={keys.read}")
+    visit.page.goto(f"{url}/start#key={keys.read}")
     cards = visit.page.locator("#questions > .card")
     expect(cards).to_have_count(4)
     for number in range(4):
@@ -234,7 +234,7 @@ def test_a_question_that_cannot_be_answered_says_why(url: str, browser: Browser,
     house.send(keys.project, {"event": "vote", "distinct_id": "ada"})
     choose(house, keys, [*CHOSEN[:1], {"kind": "nonsense"}])
     page = Visit(browser).page
-    page.goto(f"{url}/#key={keys.read}")
+    page.goto(f"{url}/start#key={keys.read}")
     cards = page.locator("#questions > .card")
     expect(cards).to_have_count(2)
     expect(cards.nth(0)).to_contain_text("Events a day")
@@ -247,9 +247,9 @@ def test_everybody_can_use_every_page(url: str, browser: Browser, house: House, 
     """By axe-core: all its rules in light, those of colours in dark."""
     empty = house.project(f"page for everybody {width}")
     shown = {
-        f"/#key={shop.read}": "#questions .card details",
-        f"/#key={empty.read}": "#first pre",
-        "/": "#key",
+        f"/start#key={shop.read}": "#questions .card details",
+        f"/start#key={empty.read}": "#first pre",
+        "/start": "#key",
         "/docs": "section.path",
     }
     found: list[str] = []
@@ -277,7 +277,7 @@ def test_many_rows_scroll_in_their_own_box_under_their_header(url: str, browser:
     choose(house, keys, [{"title": "Many", "question": {"kind": "sql", "sql": sql}}])
     visit = Visit(browser, width)
     page = visit.page
-    page.goto(f"{url}/#key={keys.read}")
+    page.goto(f"{url}/start#key={keys.read}")
     box = page.locator("#questions .scroll")
     expect(box.locator("tbody tr")).to_have_count(500)
     frame = box.bounding_box()
@@ -298,7 +298,7 @@ def test_many_rows_scroll_in_their_own_box_under_their_header(url: str, browser:
 def test_when_the_server_goes_away_the_numbers_say_their_age(browser: Browser, house: House, shop: Keys) -> None:
     with serving(house.client.app) as url:
         page = Visit(browser).page
-        page.goto(f"{url}/#key={shop.read}")
+        page.goto(f"{url}/start#key={shop.read}")
         expect(page.locator("#today .figure")).to_have_text("15")
     expect(page.get_by_role("status")).to_contain_text("The server cannot be reached. The numbers below are from", timeout=15_000)
     expect(page.locator("#today .figure")).to_have_text("15")

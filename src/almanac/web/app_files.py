@@ -48,6 +48,11 @@ class _File:
     tag: str
 
 
+def built() -> bool:
+    """Whether this package holds the web app."""
+    return bool(_files())
+
+
 @router.get("/app")
 async def bare() -> Response:
     """Relative addresses of the page need the slash."""

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from almanac.core.errors import not_found
+from almanac.web import app_files
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,7 +29,13 @@ _HEADERS: Final = {
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def start(request: Request) -> Response:
-    """The start page."""
+    """The web app, or the start page of a package that was built without it."""
+    return RedirectResponse("/app/") if app_files.built() else _file("start.html", request)
+
+
+@router.api_route("/start", methods=["GET", "HEAD"])
+async def plain(request: Request) -> Response:
+    """The start page: a project at a glance, to whoever has its key and no account."""
     return _file("start.html", request)
 
 
