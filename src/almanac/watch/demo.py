@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from almanac.core.errors import AlmanacError, Code, denied, unavailable
 from almanac.ingest.generate import DEFAULT_SEED, messages
 from almanac.ingest.generate_pack import load_pack
 
+EVENTS: Final = 200_000  # of a life, unless somebody wants another number
 BATCH: Final = 500  # events in one request
 SENDERS: Final = 3  # requests under way at once
 PATIENCE: Final = 60.0  # seconds without any progress before giving up
@@ -235,3 +237,16 @@ def _check(status: int, answer: bytes) -> None:
     if status in (401, 403):
         raise denied(words, way_out="Check the keys of the project.")
     raise unavailable(words, way_out="Look at `almanac doctor`.") if status >= 500 else AlmanacError(Code.INVALID, words)
+
+
+if __name__ == "__main__":  # a process of its own, told by standard input what to send and where to
+    _told = json.load(sys.stdin)
+    run_demo(
+        _told["url"],
+        _told["write"],
+        _told["read"],
+        _told["pack"],
+        _told["events"],
+        lambda what, done, total: None,
+        now=datetime.fromisoformat(_told["now"]),
+    )

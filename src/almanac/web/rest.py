@@ -70,6 +70,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     for part in (
         router,
         manage.router,
+        demo.router,
         definitions.router,
         people.router,
         tracking.router,
