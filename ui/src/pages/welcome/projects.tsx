@@ -1,4 +1,5 @@
 import { Badge, Button, Container, Group, Modal, Paper, Select, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate } from "react-router";
@@ -7,12 +8,15 @@ import { useBecome, useMe } from "../../api/me";
 import { Empty, ErrorNote, PageHead } from "../../components/states";
 import { keepKey } from "./kept-key";
 
+const DEMO = "Demo shop";
+
 /** The projects of whoever is signed in; the server's owner makes new ones. */
 export function Component() {
   const { data: me } = useMe();
   const [making, setMaking] = useState(false);
   if (!me?.user) return null;
   const may = me.user.owner;
+  const demo = may && !me.projects.some((one) => one.name === DEMO) ? <DemoButton /> : null;
   const make = (
     <Button onClick={() => setMaking(true)} disabled={!may}>
       New project
@@ -21,6 +25,7 @@ export function Component() {
   return (
     <Container size="md" py={48} component="main">
       <PageHead title="Projects" about="A project holds the events of one product, with keys, people and boards of its own.">
+        {demo}
         {may && make}
       </PageHead>
       {me.projects.length === 0 ? (
@@ -48,6 +53,25 @@ export function Component() {
       )}
       <NewProject opened={making} onClose={() => setMaking(false)} />
     </Container>
+  );
+}
+
+/** A shop's made-up life, for a look before anything is sent. */
+function DemoButton() {
+  const become = useBecome();
+  const go = useNavigate();
+  const load = useMutation({
+    mutationFn: () => call<{ id: string }>("/api/v1/demo", { method: "POST", body: { name: DEMO } }),
+    onSuccess: async (made) => {
+      await become();
+      go(`/p/${encodeURIComponent(made.id)}/home`);
+    },
+    onError: (error) => notifications.show({ color: "red", title: "There is no demo now", message: error.message }),
+  });
+  return (
+    <Button variant="default" onClick={() => load.mutate()} loading={load.isPending}>
+      Load the demo
+    </Button>
   );
 }
 
