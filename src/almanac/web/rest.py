@@ -18,6 +18,7 @@ from almanac.core.errors import AlmanacError, invalid, limited
 from almanac.web import (
     app_files,
     definitions,
+    demo,
     errors,
     forms,
     graphql,
