@@ -6,5 +6,7 @@ export default defineConfig({
   base: "/app/",
   plugins: [react()],
   build: { outDir: "../src/almanac/web/app", emptyOutDir: true, assetsDir: "assets", chunkSizeWarningLimit: 700 },
-  server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true }, "/openapi.json": "http://127.0.0.1:8000" } },
+  server: {
+    proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true }, "/openapi.json": "http://127.0.0.1:8000" },
+  },
 });

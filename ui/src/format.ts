@@ -61,7 +61,11 @@ export function change(now: number | null | undefined, before: number | null | u
 }
 
 /** An instant in a zone: "21 Nov 2026, 18:47". */
-export function moment(instant: string | number | Date, zone = "UTC", options: Intl.DateTimeFormatOptions = {}): string {
+export function moment(
+  instant: string | number | Date,
+  zone = "UTC",
+  options: Intl.DateTimeFormatOptions = {},
+): string {
   const at = new Date(instant);
   if (Number.isNaN(at.getTime())) return MISSING;
   return new Intl.DateTimeFormat("en-GB", {

@@ -23,7 +23,11 @@ export async function ask(project: string, question: Question, signal?: AbortSig
 }
 
 /** The answer to a question; null asks nothing. The answer before stays in sight while a changed question runs. */
-export function useAnswer(project: string, question: Question | null, options: { refresh?: number; keep?: boolean } = {}) {
+export function useAnswer(
+  project: string,
+  question: Question | null,
+  options: { refresh?: number; keep?: boolean } = {},
+) {
   return useQuery({
     queryKey: ["answer", project, question],
     queryFn: ({ signal }) => ask(project, question as Question, signal),

@@ -35,7 +35,9 @@ export async function download(path: string, options: CallOptions = {}): Promise
 
 /** `/api/v1/projects/{project}` and what follows; each part is encoded. */
 export function projectPath(project: string, ...parts: string[]): string {
-  return ["/api/v1/projects", project, ...parts].map((part, place) => (place ? encodeURIComponent(part) : part)).join("/");
+  return ["/api/v1/projects", project, ...parts]
+    .map((part, place) => (place ? encodeURIComponent(part) : part))
+    .join("/");
 }
 
 async function send(path: string, options: CallOptions): Promise<Response> {

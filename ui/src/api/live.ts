@@ -145,7 +145,12 @@ export function useLiveAnswer(project: string, question: Question | null, on: bo
 }
 
 /** The latest events as they come in, the newest first, at most `most`. */
-export function useLiveEvents(project: string, on: boolean, event = "", most = 200): { events: Row[]; skipped: number } {
+export function useLiveEvents(
+  project: string,
+  on: boolean,
+  event = "",
+  most = 200,
+): { events: Row[]; skipped: number } {
   const [found, setFound] = useState<{ events: Row[]; skipped: number }>({ events: [], skipped: 0 });
   useEffect(() => {
     if (!on) return;

@@ -62,7 +62,13 @@ export function ErrorNote({ error, onRetry, page = false }: { error: unknown; on
       </Stack>
     </Alert>
   );
-  return page ? <Center h="60vh" p="md">{note}</Center> : note;
+  return page ? (
+    <Center h="60vh" p="md">
+      {note}
+    </Center>
+  ) : (
+    note
+  );
 }
 
 function said(error: unknown): { title: string; text: string; id: string; again: boolean } {
@@ -70,8 +76,14 @@ function said(error: unknown): { title: string; text: string; id: string; again:
     const where = error.place && !error.message.includes(error.place) ? `At ${error.place}. ` : "";
     return { title: error.message, text: where + error.wayOut, id: error.errorId, again: error.retryable };
   }
-  if (error instanceof OfflineError) return { title: error.message, text: "Nothing is lost. Try again in a moment.", id: "", again: true };
-  return { title: "This page has a fault.", text: error instanceof Error ? error.message : String(error), id: "", again: true };
+  if (error instanceof OfflineError)
+    return { title: error.message, text: "Nothing is lost. Try again in a moment.", id: "", again: true };
+  return {
+    title: "This page has a fault.",
+    text: error instanceof Error ? error.message : String(error),
+    id: "",
+    again: true,
+  };
 }
 
 /** A page's head: what it is, a line about it, and its one primary action. */

@@ -31,8 +31,14 @@ export const PLACES = [
 
 export function Frame() {
   const project = useProject();
-  const [narrow, setNarrow] = useLocalStorage({ key: "almanac.rail", defaultValue: false, getInitialValueInEffect: false });
-  const phone = useMediaQuery("(max-width: 48em)", window.matchMedia("(max-width: 48em)").matches, { getInitialValueInEffect: false });
+  const [narrow, setNarrow] = useLocalStorage({
+    key: "almanac.rail",
+    defaultValue: false,
+    getInitialValueInEffect: false,
+  });
+  const phone = useMediaQuery("(max-width: 48em)", window.matchMedia("(max-width: 48em)").matches, {
+    getInitialValueInEffect: false,
+  });
   useEffect(() => window.localStorage.setItem("almanac.project", project.id), [project.id]);
   return (
     <AppShell
@@ -59,7 +65,11 @@ export function Frame() {
             <Place key={place.to} {...place} narrow={narrow} />
           ))}
         </nav>
-        <UnstyledButton className={classes.fold} onClick={() => setNarrow(!narrow)} aria-label={narrow ? "Widen the rail" : "Fold the rail"}>
+        <UnstyledButton
+          className={classes.fold}
+          onClick={() => setNarrow(!narrow)}
+          aria-label={narrow ? "Widen the rail" : "Fold the rail"}
+        >
           {narrow ? <IconLayoutSidebarLeftExpand size={18} /> : <IconLayoutSidebarLeftCollapse size={18} />}
           {!narrow && <span>Fold</span>}
         </UnstyledButton>
@@ -87,7 +97,17 @@ export function Frame() {
   );
 }
 
-function Place({ to, label, icon: Icon, narrow }: { to: string; label: string; icon: typeof IconHome; narrow: boolean }) {
+function Place({
+  to,
+  label,
+  icon: Icon,
+  narrow,
+}: {
+  to: string;
+  label: string;
+  icon: typeof IconHome;
+  narrow: boolean;
+}) {
   const link = (
     <NavLink to={to} className={classes.place ?? ""} aria-label={label}>
       <Icon size={18} stroke={1.6} aria-hidden />

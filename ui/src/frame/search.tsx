@@ -13,8 +13,18 @@ export const openSearch = (): void => spotlight.open();
 export function Search() {
   const [query, setQuery] = useState("");
   return (
-    <Spotlight.Root query={query} onQueryChange={setQuery} shortcut={["mod + K"]} scrollable maxHeight={480} clearQueryOnClose>
-      <Spotlight.Search placeholder="A page, board, question, metric, event or person" leftSection={<IconSearch size={18} stroke={1.6} />} />
+    <Spotlight.Root
+      query={query}
+      onQueryChange={setQuery}
+      shortcut={["mod + K"]}
+      scrollable
+      maxHeight={480}
+      clearQueryOnClose
+    >
+      <Spotlight.Search
+        placeholder="A page, board, question, metric, event or person"
+        leftSection={<IconSearch size={18} stroke={1.6} />}
+      />
       <Found query={query} />
     </Spotlight.Root>
   );
@@ -31,13 +41,46 @@ function Found({ query }: { query: string }) {
   const events = useEventNames(id).data ?? [];
   const to = (path: string) => () => go(`/p/${encodeURIComponent(id)}/${path}`);
   const named = (kind: DefinitionKind, names: string[], path: (name: string) => string): SpotlightActionData[] =>
-    names.map((name) => ({ id: `${kind} ${name}`, label: name, description: kind, onClick: to(path(encodeURIComponent(name))) }));
+    names.map((name) => ({
+      id: `${kind} ${name}`,
+      label: name,
+      description: kind,
+      onClick: to(path(encodeURIComponent(name))),
+    }));
   const all: SpotlightActionGroupData[] = [
     { group: "Pages", actions: PLACES.map((place) => ({ id: place.to, label: place.label, onClick: to(place.to) })) },
-    { group: "Boards", actions: named("board", boards.map((one) => one.name), (name) => `boards/${name}`) },
-    { group: "Questions", actions: named("question", questions.map((one) => one.name), (name) => `explore?saved=${name}`) },
-    { group: "Metrics", actions: named("metric", metrics.map((one) => one.name), (name) => `data/metrics?name=${name}`) },
-    { group: "Segments", actions: named("segment", segments.map((one) => one.name), (name) => `data/segments?name=${name}`) },
+    {
+      group: "Boards",
+      actions: named(
+        "board",
+        boards.map((one) => one.name),
+        (name) => `boards/${name}`,
+      ),
+    },
+    {
+      group: "Questions",
+      actions: named(
+        "question",
+        questions.map((one) => one.name),
+        (name) => `explore?saved=${name}`,
+      ),
+    },
+    {
+      group: "Metrics",
+      actions: named(
+        "metric",
+        metrics.map((one) => one.name),
+        (name) => `data/metrics?name=${name}`,
+      ),
+    },
+    {
+      group: "Segments",
+      actions: named(
+        "segment",
+        segments.map((one) => one.name),
+        (name) => `data/segments?name=${name}`,
+      ),
+    },
     {
       group: "Events",
       actions: events.slice(0, 500).map(({ event }) => ({
@@ -66,7 +109,10 @@ function Found({ query }: { query: string }) {
       ))}
       {wanted && (
         <Spotlight.ActionsGroup label="People">
-          <Spotlight.Action label={`People like “${query.trim()}”`} onClick={to(`people?search=${encodeURIComponent(query.trim())}`)} />
+          <Spotlight.Action
+            label={`People like “${query.trim()}”`}
+            onClick={to(`people?search=${encodeURIComponent(query.trim())}`)}
+          />
         </Spotlight.ActionsGroup>
       )}
     </Spotlight.ActionsList>

@@ -1,4 +1,15 @@
-import { ActionIcon, Avatar, Button, Group, Kbd, Menu, Select, Text, Tooltip, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  Avatar,
+  Button,
+  Group,
+  Kbd,
+  Menu,
+  Select,
+  Text,
+  Tooltip,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { IconLogout, IconMoon, IconPlus, IconSearch, IconSun, IconUser } from "@tabler/icons-react";
 import { useNavigate } from "react-router";
 import { call } from "../api/client";
@@ -16,7 +27,10 @@ export function TopBar() {
       <Group gap="sm" wrap="nowrap" style={{ minWidth: 0 }}>
         <Select
           aria-label="Project"
-          data={[...(me?.projects ?? []).map((one) => ({ value: one.id, label: one.name })), { value: "", label: "All projects …" }]}
+          data={[
+            ...(me?.projects ?? []).map((one) => ({ value: one.id, label: one.name })),
+            { value: "", label: "All projects …" },
+          ]}
           value={project.id}
           onChange={(id) => go(id ? `/p/${encodeURIComponent(id)}/home` : "/projects")}
           allowDeselect={false}
@@ -56,7 +70,8 @@ function Who() {
   const go = useNavigate();
   const { id } = useProject();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const dark = colorScheme === "dark" || (colorScheme === "auto" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+  const dark =
+    colorScheme === "dark" || (colorScheme === "auto" && window.matchMedia("(prefers-color-scheme: dark)").matches);
   if (!me?.user) return null;
   async function leave() {
     await call("/api/v1/session", { method: "DELETE" });
@@ -72,10 +87,16 @@ function Who() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{me.user.email}</Menu.Label>
-        <Menu.Item leftSection={<IconUser size={16} />} onClick={() => go(`/p/${encodeURIComponent(id)}/settings/account`)}>
+        <Menu.Item
+          leftSection={<IconUser size={16} />}
+          onClick={() => go(`/p/${encodeURIComponent(id)}/settings/account`)}
+        >
           Account
         </Menu.Item>
-        <Menu.Item leftSection={dark ? <IconSun size={16} /> : <IconMoon size={16} />} onClick={() => setColorScheme(dark ? "light" : "dark")}>
+        <Menu.Item
+          leftSection={dark ? <IconSun size={16} /> : <IconMoon size={16} />}
+          onClick={() => setColorScheme(dark ? "light" : "dark")}
+        >
           {dark ? "Light theme" : "Dark theme"}
         </Menu.Item>
         <Menu.Item leftSection={<IconPlus size={16} />} onClick={() => go("/projects")}>

@@ -10,7 +10,13 @@ export function useProject() {
   const { project = "" } = useParams();
   const { data } = useMe();
   const known = data?.projects.find((one) => one.id === project);
-  return { id: project, name: known?.name ?? project, zone: known?.zone ?? "UTC", role: known?.role, weekStart: known?.week_start };
+  return {
+    id: project,
+    name: known?.name ?? project,
+    zone: known?.zone ?? "UTC",
+    role: known?.role,
+    weekStart: known?.week_start,
+  };
 }
 
 /** One JSON value under a name of the query string; what equals `fallback` is left out of it. */
@@ -25,7 +31,8 @@ export function useUrlValue<T>(name: string, fallback: T): [T, (value: T, option
         (before) => {
           const after = new URLSearchParams(before);
           const written = typeof next === "string" ? next : JSON.stringify(next);
-          if (next === undefined || written === (typeof JSON.parse(plain) === "string" ? JSON.parse(plain) : plain)) after.delete(name);
+          if (next === undefined || written === (typeof JSON.parse(plain) === "string" ? JSON.parse(plain) : plain))
+            after.delete(name);
           else after.set(name, written);
           return after;
         },

@@ -2,7 +2,17 @@ import { Box, Center, Paper, Stack, Text, Title } from "@mantine/core";
 import type { FormEvent, ReactNode } from "react";
 
 /** A small page outside of any project: the sign, a title, a form. */
-export function Door({ title, about, children, onSubmit }: { title: string; about?: ReactNode; children: ReactNode; onSubmit?: () => void }) {
+export function Door({
+  title,
+  about,
+  children,
+  onSubmit,
+}: {
+  title: string;
+  about?: ReactNode;
+  children: ReactNode;
+  onSubmit?: () => void;
+}) {
   function submit(event: FormEvent) {
     event.preventDefault();
     onSubmit?.();

@@ -18,7 +18,10 @@ export function Component() {
   const { events } = useLiveEvents(project.id, true, "", 20);
   const make = useMutation({
     mutationFn: () =>
-      call<{ key: string }>(projectPath(project.id, "keys"), { method: "POST", body: { role: "write", name: "first steps" } }),
+      call<{ key: string }>(projectPath(project.id, "keys"), {
+        method: "POST",
+        body: { role: "write", name: "first steps" },
+      }),
     onSuccess: (made) => {
       keepKey(project.id, made.key);
       setKey(made.key);
@@ -28,7 +31,10 @@ export function Component() {
   const shown = key || "WRITE_KEY";
   return (
     <Stack gap="lg" maw={880}>
-      <PageHead title="Send the first event" about="Use the SDK that your app has already: only its host and its key change.">
+      <PageHead
+        title="Send the first event"
+        about="Use the SDK that your app has already: only its host and its key change."
+      >
         {!key && atLeast(project.role, "admin") && (
           <Button onClick={() => make.mutate()} loading={make.isPending}>
             Make a write key
@@ -54,7 +60,12 @@ export function Component() {
             <Paper p="md" bg="var(--surface)" pos="relative">
               <CopyButton value={text(host, shown)}>
                 {({ copied, copy }) => (
-                  <Button size="xs" variant="default" onClick={copy} style={{ position: "absolute", right: 12, top: 12 }}>
+                  <Button
+                    size="xs"
+                    variant="default"
+                    onClick={copy}
+                    style={{ position: "absolute", right: 12, top: 12 }}
+                  >
                     {copied ? "Copied" : "Copy"}
                   </Button>
                 )}
@@ -85,7 +96,9 @@ function Waiting({ events }: { events: Row[] }) {
         </Group>
       </Paper>
     );
-  const lines = Object.entries(first).filter(([, value]) => value !== "" && value !== null && JSON.stringify(value) !== "{}");
+  const lines = Object.entries(first).filter(
+    ([, value]) => value !== "" && value !== null && JSON.stringify(value) !== "{}",
+  );
   return (
     <Paper p="lg" bg="var(--surface)" role="status">
       <Group justify="space-between" mb="md">
@@ -106,7 +119,9 @@ function Waiting({ events }: { events: Row[] }) {
               <Table.Th w={160} scope="row" fw={500} c="dimmed">
                 {name}
               </Table.Th>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{typeof value === "object" ? JSON.stringify(value) : String(value)}</Table.Td>
+              <Table.Td style={{ overflowWrap: "anywhere" }}>
+                {typeof value === "object" ? JSON.stringify(value) : String(value)}
+              </Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -32,10 +32,20 @@ export function Component() {
     },
   });
   return (
-    <Door title="Welcome to Almanac" about="Make the first account. It owns this server: it makes projects and invites others." onSubmit={() => begin.mutate()}>
+    <Door
+      title="Welcome to Almanac"
+      about="Make the first account. It owns this server: it makes projects and invites others."
+      onSubmit={() => begin.mutate()}
+    >
       <TextInput label="Name" autoComplete="name" {...field("name")} />
       <TextInput label="Email" type="email" autoComplete="username" {...field("email")} />
-      <PasswordInput label="Password" description="At least 10 characters." autoComplete="new-password" minLength={10} {...field("password")} />
+      <PasswordInput
+        label="Password"
+        description="At least 10 characters."
+        autoComplete="new-password"
+        minLength={10}
+        {...field("password")}
+      />
       {begin.isError && <ErrorNote error={begin.error} />}
       <Button type="submit" loading={begin.isPending}>
         Make the account

@@ -41,7 +41,13 @@ export function Component() {
       ) : (
         <>
           <TextInput label="Email" type="email" value={email} readOnly autoComplete="username" />
-          <TextInput label="Name" autoComplete="name" required value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          <TextInput
+            label="Name"
+            autoComplete="name"
+            required
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+          />
           <PasswordInput
             label="Password"
             description="At least 10 characters."

@@ -1,4 +1,17 @@
-import { Badge, Button, Container, Group, Modal, Paper, Select, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import {
+  Badge,
+  Button,
+  Container,
+  Group,
+  Modal,
+  Paper,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -24,18 +37,31 @@ export function Component() {
   );
   return (
     <Container size="md" py={48} component="main">
-      <PageHead title="Projects" about="A project holds the events of one product, with keys, people and boards of its own.">
+      <PageHead
+        title="Projects"
+        about="A project holds the events of one product, with keys, people and boards of its own."
+      >
         {demo}
         {may && make}
       </PageHead>
       {me.projects.length === 0 ? (
         <Empty title="There is no project yet" action={may ? make : undefined}>
-          {may ? "Make one, and its page shows how to send the first event." : "Ask the server’s owner to invite you to one."}
+          {may
+            ? "Make one, and its page shows how to send the first event."
+            : "Ask the server’s owner to invite you to one."}
         </Empty>
       ) : (
         <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md">
           {me.projects.map((project) => (
-            <Paper key={project.id} p="md" component={Link} to={`/p/${encodeURIComponent(project.id)}/home`} td="none" c="var(--ink)" bg="var(--surface)">
+            <Paper
+              key={project.id}
+              p="md"
+              component={Link}
+              to={`/p/${encodeURIComponent(project.id)}/home`}
+              td="none"
+              c="var(--ink)"
+              bg="var(--surface)"
+            >
               <Group justify="space-between" wrap="nowrap">
                 <Title order={2} style={{ overflowWrap: "anywhere" }}>
                   {project.name}
@@ -81,7 +107,8 @@ function NewProject({ opened, onClose }: { opened: boolean; onClose: () => void 
   const become = useBecome();
   const go = useNavigate();
   const create = useMutation({
-    mutationFn: () => call<{ id: string; write_key: string }>("/api/v1/projects", { method: "POST", body: { name, zone } }),
+    mutationFn: () =>
+      call<{ id: string; write_key: string }>("/api/v1/projects", { method: "POST", body: { name, zone } }),
     onSuccess: async (made) => {
       keepKey(made.id, made.write_key);
       await become();
@@ -97,7 +124,14 @@ function NewProject({ opened, onClose }: { opened: boolean; onClose: () => void 
         }}
       >
         <Stack gap="md">
-          <TextInput label="Name" required maxLength={100} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+          <TextInput
+            label="Name"
+            required
+            maxLength={100}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            data-autofocus
+          />
           <Select
             label="Zone"
             description="Days begin and end in this zone."

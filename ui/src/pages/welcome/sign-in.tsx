@@ -23,8 +23,22 @@ export function Component() {
   });
   return (
     <Door title="Sign in to Almanac" onSubmit={() => enter.mutate()}>
-      <TextInput label="Email" type="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} data-autofocus />
-      <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+      <TextInput
+        label="Email"
+        type="email"
+        autoComplete="username"
+        required
+        value={email}
+        onChange={(event) => setEmail(event.currentTarget.value)}
+        data-autofocus
+      />
+      <PasswordInput
+        label="Password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+      />
       {enter.isError && <ErrorNote error={enter.error} />}
       <Button type="submit" loading={enter.isPending}>
         Sign in
