@@ -22,5 +22,5 @@ def test_a_demo_project_is_made_and_filled(tmp_path: Path) -> None:
         until(bought, seconds=120)
         status, again = server.call("POST", "/api/v1/demo", {}, key=admin)
         assert status == 409
-        assert "name" in again["error"]["message"]
+        assert "already" in again["error"]["message"]
         assert server.call("POST", "/api/v1/demo", {}, key="")[0] == 401
