@@ -210,6 +210,16 @@ def test_one_question_too_many_waits_and_is_then_refused(world: Any, project: st
     assert engine.ask(project, TREND).rows[0]["value"] == 2
 
 
+def test_a_question_that_was_short_does_not_wait_for_long_ones(world: Any, project: str) -> None:
+    """The one place is taken by somebody. A question that nobody knows waits and is refused; one that took no time before does not."""
+    engine = world.build(Settings(question_slots=1, queue_seconds=0.2))
+    engine.ask(project, TREND, fresh=True)
+    with engine.turns.of(project):
+        assert engine.ask(project, TREND, fresh=True).rows[0]["value"] == 2
+        with pytest.raises(AlmanacError, match="other questions of this project are running"):
+            engine.ask(project, {**TREND, "date_to": "2026-01-06"}, fresh=True)
+
+
 def test_a_question_over_its_memory_is_refused_and_leaves_its_place(world: Any, project: str) -> None:
     engine = world.build(Settings(question_slots=1, question_memory=32 << 20))
     greedy = {"kind": "sql", "sql": "SELECT length(groupArray(toString(number))) AS n FROM numbers(20000000)"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from almanac.core.errors import AlmanacError
-from almanac.turns import Turns
+from almanac.turns import EXPRESS, Turns
 
 
 def until(told: object, wanted: object) -> None:
@@ -93,3 +94,26 @@ def test_never_more_than_the_places_under_many_threads() -> None:
     assert len(worst) == 300
     assert max(worst) <= 0
     assert turns.state() == {"running": 0, "waiting": 0}
+
+
+def test_short_questions_do_not_wait_for_long_ones() -> None:
+    """Both places are taken; short ones have `EXPRESS` more, and the next of them waits as the long one does."""
+    turns = Turns(2, per_project=2, seconds=0.05, waiting_per_project=100)
+    with turns.of("a"), turns.of("b"), contextlib.ExitStack() as short:
+        for _ in range(EXPRESS):
+            short.enter_context(turns.of("a", short=True))
+        assert turns.state()["running"] == 2 + EXPRESS
+        for is_short in (True, False):
+            with pytest.raises(AlmanacError, match="are running"), turns.of("c", short=is_short):
+                pass
+    assert turns.state() == {"running": 0, "waiting": 0}
+
+
+def test_a_short_question_in_a_turn_of_its_own_is_not_held_against_its_project() -> None:
+    turns = Turns(2, per_project=1, seconds=0.05, waiting_per_project=100)
+    with turns.of("b"), contextlib.ExitStack() as first:
+        first.enter_context(turns.of("a"))
+        with turns.of("a", short=True):
+            first.close()
+            with turns.of("a"):
+                assert turns.state()["running"] == 3

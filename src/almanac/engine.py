@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 _ROWS_PER_SECOND: Final = 500_000_000
 _SIZE_SECONDS: Final = 600
 _TELLING_ROWS: Final = 100_000  # of fewer the time says more of the start than of the reading
+_SHORT: Final = 0.25  # seconds below which a question need not wait for long ones
+_MOST_REMEMBERED: Final = 10_000  # definitions
 _KEPT_SECONDS: Final = 86_400.0  # what is over can change by new data only
 # A pattern that Python takes and the engine does not, such as a\Z or a{2000}: the one fault of a user that only the engine finds.
 _NOT_RE2: Final = re.compile(r"cannot compile re2: (.*?), error: (.*?)\. Look at", re.DOTALL)
@@ -120,6 +122,7 @@ class Engine:
         self._data_versions: dict[str, tuple[object, str]] = {}
         self._pace: float | None = None  # rows a second, lately
         self._sizes: dict[str, tuple[int, datetime | None]] = {}
+        self._seconds: dict[str, float] = {}  # of definitions: how long they took the last time
         self._awaited = 0
         self._counting = threading.Lock()
         self.turns = Turns(
@@ -238,7 +241,7 @@ class Engine:
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
-        with self.turns.of(asked.project.id):
+        with self.turns.of(asked.project.id, short=self._seconds.get(asked.definition, _SHORT) < _SHORT):
             self._refuse_excess(asked, compiled, statement)
             result = self._run(asked, compiled, statement)
         self._learn(asked, result, statement)
@@ -361,7 +364,11 @@ class Engine:
         return sum(int(row["rows"]) for row in plan.dicts())
 
     def _learn(self, asked: _Asked, result: Result, statement: Sql) -> None:
-        """How fast rows are read; and a word in the log about what took long."""
+        """How fast rows are read, and how long this question takes; and a word in the log about what took long."""
+        with self._counting:
+            if len(self._seconds) >= _MOST_REMEMBERED:
+                del self._seconds[next(iter(self._seconds))]
+            self._seconds[asked.definition] = result.seconds
         if result.rows_read >= _TELLING_ROWS and result.seconds > 0:
             pace = result.rows_read / result.seconds
             self._pace = pace if self._pace is None else 0.8 * self._pace + 0.2 * pace
