@@ -1,0 +1,57 @@
+/** A question's answer in all its states: on its way, late, empty, wrong, old; as chart and table; with its receipt. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect } from "react";
+import { useAnswer } from "../api/ask";
+import { useLiveAnswer } from "../api/live";
+import type { Answer, Question } from "../api/types";
+import { AnswerPanel, type PanelProps } from "./answer-panel";
+import { Empty } from "./states";
+
+export interface AnswerViewProps
+  extends Omit<
+    PanelProps,
+    "answer" | "error" | "fetching" | "cameAt" | "onCancel" | "onRetry" | "question" | "liveError" | "cancelled"
+  > {
+  /** null: there is nothing to ask yet. */
+  question: Question | null;
+  /** Keeps itself up to date. */
+  live?: boolean;
+  /** Asks again after so many ms. */
+  refresh?: number;
+  /** Told of every answer that is shown. */
+  onAnswer?: (answer: Answer) => void;
+}
+
+export function AnswerView({ question, live = false, refresh, onAnswer, ...shown }: AnswerViewProps) {
+  const { project } = shown;
+  const client = useQueryClient();
+  const found = useAnswer(project, question, refresh ? { refresh } : {});
+  const liveError = useLiveAnswer(project, question, live);
+  const { data } = found;
+  useEffect(() => {
+    if (data) onAnswer?.(data);
+  }, [data, onAnswer]);
+  const cancel = useCallback(
+    () => void client.cancelQueries({ queryKey: ["answer", project, question] }),
+    [client, project, question],
+  );
+  if (!question)
+    return <Empty title="Nothing is asked yet">The answer comes here as soon as the question is whole.</Empty>;
+  return (
+    <AnswerPanel
+      {...shown}
+      question={question}
+      answer={data ?? null}
+      error={found.error}
+      fetching={found.isFetching}
+      old={found.isPlaceholderData}
+      cancelled={!data && !found.isFetching && !found.error}
+      cameAt={found.dataUpdatedAt}
+      live={live && !liveError}
+      liveError={liveError}
+      onCancel={cancel}
+      onRetry={() => void found.refetch()}
+    />
+  );
+}

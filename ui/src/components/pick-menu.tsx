@@ -1,0 +1,59 @@
+/** What can be done with a mark that was picked: see who is behind it, look into it, filter by it, copy it. */
+
+import { Menu, Portal } from "@mantine/core";
+import { useClipboard } from "@mantine/hooks";
+import { IconCopy, IconFilter, IconUsers, IconZoomIn } from "@tabler/icons-react";
+import type { Behind } from "./people-drawer";
+
+export interface Picked {
+  title: string;
+  said: string;
+  at: { x: number; y: number };
+  people: Behind | null;
+  condition: Record<string, unknown> | null;
+  range: { date_from: string; date_to: string } | null;
+}
+
+export interface PickMenuProps {
+  picked: Picked | null;
+  onClose: () => void;
+  onPeople: (behind: Behind) => void;
+  onFilter?: (condition: Record<string, unknown>) => void;
+  onRange?: (range: { date_from: string; date_to: string }) => void;
+}
+
+export function PickMenu({ picked, onClose, onPeople, onFilter, onRange }: PickMenuProps) {
+  const { copy } = useClipboard();
+  if (!picked) return null;
+  const { people, condition, range, at, title, said } = picked;
+  return (
+    <Menu opened onClose={onClose} position="bottom-start" width={240} trapFocus returnFocus>
+      <Menu.Target>
+        <Portal>
+          <span style={{ position: "fixed", left: at.x, top: at.y, width: 1, height: 1 }} />
+        </Portal>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label style={{ overflowWrap: "anywhere" }}>{[title, said].filter(Boolean).join(": ")}</Menu.Label>
+        {people && (
+          <Menu.Item leftSection={<IconUsers size={16} />} onClick={() => onPeople(people)}>
+            See the people
+          </Menu.Item>
+        )}
+        {condition && onFilter && (
+          <Menu.Item leftSection={<IconFilter size={16} />} onClick={() => onFilter(condition)}>
+            Filter by it
+          </Menu.Item>
+        )}
+        {range && onRange && (
+          <Menu.Item leftSection={<IconZoomIn size={16} />} onClick={() => onRange(range)}>
+            Look into it
+          </Menu.Item>
+        )}
+        <Menu.Item leftSection={<IconCopy size={16} />} onClick={() => copy([title, said].filter(Boolean).join("\t"))}>
+          Copy
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
