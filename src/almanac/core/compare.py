@@ -13,6 +13,19 @@ from almanac.core.errors import invalid
 _NEEDED: Final = ("definition_hash", "question", "window", "timezone", "watermark")
 _TOLD_APART: Final = ("kind", "date_from", "date_to", "last", "timezone", "week_start", "filters", "as_of")  # these have words of their own
 _LONGEST: Final = 200  # letters of a value that are shown
+# By name of what may differ: the sentence about both values, what stands there for a value, and what for none.
+_SENTENCES: Final = {
+    "kind": ("They are of different kinds: {} and {}.", "{}", "none"),
+    "timezone": ("Days begin by the clocks of {} in the first, of {} in the second.", "{}", "no zone"),
+    "week_start": ("Weeks begin on {} in the first, on {} in the second.", "{}", "no day"),
+    "as_of": (
+        "Who is who is read {} in the first, {} in the second: merges make several people one.",
+        "as known at {}",
+        "as known when it was asked",
+    ),
+    "approximation": ("The first is {}, the second {}.", "{}", "exact"),
+    "almanac_version": ("They were reckoned by Almanac {} and {}; see the changelog.", "{}", "of no version"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,50 +57,24 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Differe
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
     one, other = first["question"], second["question"]
-    if one.get("kind") != other.get("kind"):
-        yield Difference(
-            "kind", one.get("kind"), other.get("kind"), f"They are of different kinds: {one.get('kind')} and {other.get('kind')}."
-        )
+    yield from _value("kind", one, other)
     yield from _window(first, second)
-    if first["timezone"] != second["timezone"]:
-        yield Difference(
-            "timezone",
-            first["timezone"],
-            second["timezone"],
-            f"Days begin by the clocks of {first['timezone']} in the first, of {second['timezone']} in the second.",
-        )
-    if first.get("week_start") != second.get("week_start"):
-        yield Difference(
-            "week_start",
-            first.get("week_start"),
-            second.get("week_start"),
-            f"Weeks begin on {first.get('week_start')} in the first, on {second.get('week_start')} in the second.",
-        )
+    yield from _value("timezone", first, second)
+    yield from _value("week_start", first, second)
     yield from _filters(one.get("filters", []), other.get("filters", []))
     yield from _fields(one, other)
     yield from _definitions(first.get("definitions", []), second.get("definitions", []))
-    if first.get("as_of") != second.get("as_of"):
-        yield Difference(
-            "as_of",
-            first.get("as_of"),
-            second.get("as_of"),
-            f"Who is who is read {_as_known(first)} in the first, {_as_known(second)} in the second: merges make several people one.",
-        )
+    yield from _value("as_of", first, second)
     yield from _age(first, second)
-    if first.get("approximation") != second.get("approximation"):
-        yield Difference(
-            "approximation",
-            first.get("approximation"),
-            second.get("approximation"),
-            f"The first is {first.get('approximation') or 'exact'}, the second {second.get('approximation') or 'exact'}.",
-        )
-    if first.get("almanac_version") != second.get("almanac_version"):
-        yield Difference(
-            "almanac_version",
-            first.get("almanac_version"),
-            second.get("almanac_version"),
-            f"They were reckoned by Almanac {first.get('almanac_version')} and {second.get('almanac_version')}; see the changelog.",
-        )
+    yield from _value("approximation", first, second)
+    yield from _value("almanac_version", first, second)
+
+
+def _value(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+    mine, others = first.get(name), second.get(name)
+    if mine != others:
+        sentence, given, missing = _SENTENCES[name]
+        yield Difference(name, mine, others, sentence.format(*(given.format(value) if value else missing for value in (mine, others))))
 
 
 def _window(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
@@ -146,10 +133,6 @@ def _age(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Differ
         f"The {newer} holds events received in {_length(later)} more than the {older}: late events of the same days count there only,"
         " and events that were deleted or expired meanwhile are missing there.",
     )
-
-
-def _as_known(receipt: Mapping[str, Any]) -> str:
-    return f"as known at {receipt['as_of']}" if receipt.get("as_of") else "as known when it was asked"
 
 
 def _length(apart: timedelta) -> str:
