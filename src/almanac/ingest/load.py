@@ -7,12 +7,10 @@ Each batch is parsed once into a table in memory; everything else reads that tab
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -24,10 +22,11 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.ingest.agents import Places
 from almanac.ingest.batch import STAGING, Batch
+from almanac.ingest.load_plan import BatchPlan, PlanFile
 from almanac.ingest.removal import Removal
 from almanac.ingest.seen import Seen
 from almanac.ingest.statements import statement
-from almanac.ingest.tracking_plans import NO_PLANS, Shelf
+from almanac.ingest.tracking_plans import NO_PLANS, Plans, Shelf
 
 log = structlog.get_logger(__name__)
 
@@ -43,16 +42,6 @@ _OLD = "project = {project:String} AND day < {oldest:Date}"
 _OLD_MONTHS = f"SELECT DISTINCT toYYYYMM(day) FROM events WHERE {_OLD}"
 _DELETE_OLD = f"DELETE FROM events IN PARTITION {{month:String}} WHERE {_OLD}"
 _DELETE_OLD_HOURS = f"DELETE FROM events_per_hour IN PARTITION {{month:String}} WHERE {_OLD.replace('day', 'toDate(hour)')}"
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What a batch is made of and judged by, on disk before its first insert. `loaded`: all is stored, only the log has to forget it."""
-
-    batch: int
-    segments: list[Segment]
-    loaded: bool = False
-    tracking: str = ""  # id of the tracking plans that judge it
 
 
 @dataclass
@@ -103,8 +92,8 @@ class Loader:
         self._retention = retention
         self._removal = removal
         self._tracking = tracking
-        self._plan_file = settings.data / "load" / "plan.json"
-        self._last_plan_file = settings.data / "load" / "last.json"
+        self._folder = settings.data / "load"
+        self._plan_file = PlanFile(self._folder)
         self._seen: Seen | None = None
         self._last_batch = 0
         self._cataloged = 0.0
@@ -165,39 +154,55 @@ class Loader:
 
     def run_once(self) -> bool:
         """Loads one batch, if there is one. Errors mean that it is to be called again; nothing is lost or doubled by them."""
-        if self._seen is None:
-            self._begin()
-        planned = self._planned()
+        seen = self._seen if self._seen is not None else self._begin()
+        planned = self._begun() or self._next()
         if planned is None:
-            segments = self._reader.sealed(self._settings.batch_size)
-            if not segments:
-                self._catalog_properties()
-                self._recovered()
-                return False
-            plans = self._tracking.current() if self._tracking else NO_PLANS
-            if self._tracking and plans.id:
-                self._tracking.keep(plans)
-            planned = _Plan(max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000)), segments, tracking=plans.id)
-            self._write(planned)
-        else:
-            plans = self._tracking.kept(planned.tracking) if self._tracking else NO_PLANS
-        number, segments = planned.batch, planned.segments
+            self._catalog_properties()
+            self._recovered()
+            return False
+        plan, segments, tracking = planned
         began = time.perf_counter()
         gone = self._removal.gone() if self._removal else frozenset[str]()
-        batch = Batch(
-            number, segments, self._store, self._settings, self._seen or Seen(), self._places, self._plan_file.parent, gone, plans
-        )
-        if segments and not planned.loaded:
+        batch = Batch(plan.batch, segments, self._store, self._settings, seen, self._places, self._folder, gone, tracking)
+        if segments and not plan.loaded:
             batch.load()
             # The log is on the disk, what the engine wrote perhaps not yet: a power cut after the log has forgotten must lose nothing.
             self._store.settle()
             # From here on segments go one by one: what is left of them must not be taken for the batch.
-            self._write(replace(planned, loaded=True))
+            self._plan_file.write(replace(plan, loaded=True))
         self._reader.done(segments)
-        self._plan_file.replace(self._last_plan_file)
-        self._last_batch = number
-        if self._tracking and plans.id:
-            self._tracking.tidy(plans.id)
+        self._plan_file.done()
+        self._last_batch = plan.batch
+        if self._tracking and tracking.id:
+            self._tracking.tidy(tracking.id)
+        self._count(batch, segments, time.perf_counter() - began)
+        self._recovered()
+        self._after()
+        self._changed({tally.project for segment in segments for tally in segment.tallies})
+        self._catalog_properties()
+        return True
+
+    def _begun(self) -> tuple[BatchPlan, list[Segment], Plans] | None:
+        """The batch that was begun before, what is left of it, and the tracking plans that judge it."""
+        plan = self._plan_file.begun()
+        if plan is None:
+            return None
+        return plan, self._reader.find(plan.segments), self._tracking.kept(plan.tracking) if self._tracking else NO_PLANS
+
+    def _next(self) -> tuple[BatchPlan, list[Segment], Plans] | None:
+        """A batch of what is sealed, written down."""
+        segments = self._reader.sealed(self._settings.batch_size)
+        if not segments:
+            return None
+        tracking = self._tracking.current() if self._tracking else NO_PLANS
+        if self._tracking and tracking.id:
+            self._tracking.keep(tracking)
+        number = max(self._last_batch + 1, int(self._clock().timestamp() * 1_000_000))
+        plan = BatchPlan(number, [segment.name for segment in segments], tracking=tracking.id)
+        self._plan_file.write(plan)
+        return plan, segments, tracking
+
+    def _count(self, batch: Batch, segments: Sequence[Segment], seconds: float) -> None:
         if batch.received_us != (0, 0):
             first, last = self._uncataloged or batch.received_us
             self._uncataloged = (min(first, batch.received_us[0]), max(last, batch.received_us[1]))
@@ -207,15 +212,10 @@ class Loader:
         state.duplicates += batch.duplicates
         state.rejected += batch.rejected
         state.judged.update(batch.court.counts)
-        state.last_seconds = time.perf_counter() - began
+        state.last_seconds = seconds
         state.last_bytes = sum(segment.size for segment in segments)
         state.last_events = batch.stored + batch.duplicates + batch.rejected
-        state.seconds += state.last_seconds
-        self._recovered()
-        self._after()
-        self._changed({tally.project for segment in segments for tally in segment.tallies})
-        self._catalog_properties()
-        return True
+        state.seconds += seconds
 
     def state(self) -> dict[str, Any]:
         """For /health and /metrics."""
@@ -243,47 +243,22 @@ class Loader:
             "remembered_bytes": self._seen.bytes if self._seen else 0,
         }
 
-    # ------------------------------------------------------------------- plan
+    # ----------------------------------------------------------- house-keeping
 
-    def _begin(self) -> None:
+    def _begin(self) -> Seen:
         for text in STAGING:
             self._store.execute(Sql(text))
         # A number that came twice would make an insert look like one that was made already. The ledger alone does not tell:
         # its rows go with a deleted project, and the clock may be set back.
         booked = int(self._store.query(Sql("SELECT max(batch) FROM ledger")).rows[0][0])
-        done = json.loads(self._last_plan_file.read_text())["batch"] if self._last_plan_file.exists() else 0
-        self._last_batch = max(booked, done)
+        self._last_batch = max(booked, self._plan_file.last_batch())
         newest = int(self._store.query(Sql("SELECT toUnixTimestamp64Micro(max(time_received)) FROM events")).rows[0][0])
         self._uncataloged = (newest - _UNCATALOGED_US, newest)
         seen = Seen()
         for keys in self._store.integers(Sql("SELECT toUInt64(bitAnd(key, 18446744073709551615)) FROM message_ids")):
             seen.add(keys)
         self._seen = seen
-
-    def _planned(self) -> _Plan | None:
-        try:
-            plan = json.loads(self._plan_file.read_text())
-        except FileNotFoundError:
-            return None
-        return _Plan(int(plan["batch"]), self._reader.find(plan["segments"]), bool(plan.get("loaded")), plan.get("tracking", ""))
-
-    def _write(self, plan: _Plan) -> None:
-        self._plan_file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._plan_file.with_suffix(".new")
-        with fresh.open("w") as file:
-            names = [segment.name for segment in plan.segments]
-            file.write(json.dumps({"batch": plan.batch, "segments": names, "loaded": plan.loaded, "tracking": plan.tracking}))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._plan_file)
-        # Its name too: after a power cut the same batch must be made again, or its messages would be new ones to the store.
-        folder = os.open(self._plan_file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    # ------------------------------------------------------------- house-keeping
+        return seen
 
     def _catalog_properties(self, *, force: bool = False) -> None:
         """Every few seconds: names and types of new events' properties, rows of projects that are gone, ids that may be forgotten."""
