@@ -143,6 +143,39 @@ def test_a_letter_whose_replay_is_refused_by_the_store_waits_again(bench: Bench,
     assert bench.stored() == []
 
 
+def test_a_letter_that_the_store_refuses_again_is_rejected_once(bench: Bench, desk: Desk) -> None:
+    """By a replay that mends nothing and by its sender; mended at last, it is stored."""
+
+    def books() -> tuple[int, ...]:
+        rows = Ledger(bench.store, bench.log).rows(bench.project)
+        assert [row.gap for row in rows] == [0] * len(rows)
+        return tuple(sum(getattr(row, name) for row in rows) for name in ("accepted", "stored", "duplicate", "rejected"))
+
+    poison = bench.event("poison", properties=b"[1]")
+    bench.load(bench.event("good"), poison)
+    assert books() == (2, 1, 0, 1)
+    assert desk.letters.replay(bench.project, None)["replayed"] == 1
+    bench.loader.drain()
+    assert books() == (3, 1, 1, 1)
+    bench.load(poison, poison)
+    assert books() == (5, 1, 3, 1)
+    [letter] = desk.letters.list(bench.project)
+    mended = str(letter["original"]).replace("[1]", '{"s":"?"}')
+    assert desk.letters.replay(bench.project, None, edits={str(letter["id"]): mended})["replayed"] == 1
+    bench.loader.drain()
+    assert books() == (6, 2, 3, 1)
+    assert desk.waiting() == {}
+
+
+def test_what_the_store_refused_and_a_person_put_away_stays_away(bench: Bench, desk: Desk) -> None:
+    poison = bench.event("poison", properties=rb'{"s":"\ud800"}')
+    bench.load(poison)
+    assert desk.letters.discard(bench.project, None) == 1
+    bench.now += timedelta(seconds=1)
+    bench.load(poison, bench.event("other", properties=rb'{"s":"\ud800"}'))
+    assert [json.loads(original)[1] for original in desk.waiting()] == ["other"]
+
+
 def test_put_away(bench: Bench, desk: Desk) -> None:
     bench.load(desk.letter('{"id":"a"}'), desk.letter('{"id":"b"}'), desk.letter('{"id":"c"}'))
     a = desk.waiting()['{"id":"a"}']

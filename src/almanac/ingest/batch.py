@@ -40,6 +40,16 @@ _ALL: Final = Sql("1")
 # Which of several copies counts must not hang on the order in which files are read: when a batch is made again, another copy could go to
 # another month's partition, where the batch's token is not known yet. Within a file the order of the rows is the order of the lines.
 _FIRST: Final = "row IN (SELECT argMin(row, (received_us, file, row)) FROM staging.lines GROUP BY key)"
+_AGAIN: Final = """key IN (
+    SELECT key
+    FROM message_ids
+    WHERE batch != {batch:UInt64} AND key IN (SELECT key FROM staging.lines WHERE kind = 'dead_letter')
+)"""
+_PUT_AWAY: Final = """(project, event_id) IN (
+    SELECT project, id
+    FROM dead_letters FINAL
+    WHERE state = 'discarded' AND (project, id) IN (SELECT project, event_id FROM staging.lines WHERE kind = 'dead_letter')
+)"""
 # From so many lines on, two inserts of half of the messages each: one insert that a token can name runs on one thread.
 _HALVES_FROM: Final = 30_000
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
@@ -129,6 +139,7 @@ class Batch:
         self._fresh = self._unknown = Sql("1")
         self._lines = 0
         self._copies = self._some_known = False
+        self._refused = {"again": Sql("0"), "put_away": Sql("0")}
         self.court = Court(store, number, segments, plans)
 
     def load(self) -> None:
@@ -163,7 +174,8 @@ class Batch:
 
     def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL, which: Sql = _ALL) -> Sql:
         bound = {"batch": self.number, **(values or {})}
-        return statement("load.sql", name, bound, fresh=self._fresh, unknown=self._unknown, half=half, which=which, **self.court.pieces)
+        pieces = {"fresh": self._fresh, "unknown": self._unknown, "half": half, "which": which, **self._refused, **self.court.pieces}
+        return statement("load.sql", name, bound, **pieces)
 
     def _insert_events(self) -> None:
         if self._lines < _HALVES_FROM:
@@ -270,6 +282,8 @@ class Batch:
                 else:
                     middle = (low + high) // 2
                     ranges += [(low, middle), (middle + 1, high)]
+        # Sent again, by its sender or by a replay that mended nothing: rejected once in the books, and what was discarded stays so.
+        self._refused = {"again": Sql(_AGAIN, {"batch": self.number}), "put_away": Sql(_PUT_AWAY)}
 
     def _condemn(self, row: int, detail: str) -> None:
         columns = ", ".join(LOG_COLUMNS)

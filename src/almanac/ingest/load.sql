@@ -210,7 +210,7 @@ SELECT
     JSONExtractString(rest, 'original'),
     protocol
 FROM staging.lines
-WHERE kind = 'dead_letter' AND $fresh
+WHERE kind = 'dead_letter' AND $fresh AND NOT ($put_away)
 
 -- name: edges
 INSERT INTO identity_edges (project, id, ordinal, source, target, how, at, batch)
@@ -310,7 +310,7 @@ SELECT
     countIf(kind != 'dead_letter' AND taken)      AS stored,
     countIf(NOT taken)                            AS duplicate,
     countIf(kind = 'dead_letter' AND taken)       AS rejected
-FROM (SELECT project, hour, kind, $fresh AS taken FROM staging.lines)
+FROM (SELECT project, hour, kind, $fresh AND NOT ($again) AS taken FROM staging.lines)
 GROUP BY project, hour
 
 -- name: try
