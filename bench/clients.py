@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from almanac.app import open_local
 from almanac.core.settings import load
 from almanac.core.sql import Sql
+from almanac.house import open_local
 from bench.report import Row
 from bench.server import Server
 

@@ -19,11 +19,11 @@ from typing import Any, Final
 
 import duckdb
 
-from almanac.app import Local, open_local
 from almanac.core.errors import AlmanacError
 from almanac.core.ports import Limits
 from almanac.core.settings import load
 from almanac.core.sql import Sql
+from almanac.house import Local, open_local
 from bench.questions_by_hand import QUESTIONS, Measured
 from bench.questions_data import fill
 from bench.report import Row

@@ -10,8 +10,8 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from almanac.app import Local
 from almanac.core.sql import Sql
+from almanac.house import Local
 
 DAYS: Final = 90
 SHOWN_DAYS: Final = 60  # the questions' range

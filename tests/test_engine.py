@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from almanac.core.errors import AlmanacError
 from almanac.core.printing import literal, printed
@@ -186,6 +187,22 @@ def test_many_who_ask_the_same_at_once_share_one_run(world: Any, project: str) -
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(lambda _: engine.ask(project, slow), range(20)))  # 20 runs in one place would be refused
     assert len({answer.rows[0]["m"] for answer in answers}) == 1
+
+
+def test_a_slow_question_is_one_short_line_in_the_log(world: Any, project: str) -> None:
+    """With the hash of its definition, by which the receipt finds it; question and statement are cut."""
+    engine = world.build(Settings(slow_seconds=0))
+    question = {**TREND, "filters": [{"property": "plan", "op": "in", "value": ["väl-ue"] * 3000}]}
+    with capture_logs() as lines:
+        receipt = engine.ask(project, question).receipt
+    [line] = [line for line in lines if line["event"] == "slow question"]
+    assert (line["project"], line["definition"]) == (project, receipt["definition_hash"])
+    assert receipt["sql"].startswith(line["sql"].split("…")[0])
+    assert line["sql"].endswith(f"… (of {len(receipt['sql'].encode())} bytes)")
+    assert len(json.dumps(line, ensure_ascii=False).encode()) < 2000
+    with capture_logs() as lines:
+        receipt = engine.ask(project, {"kind": "sql", "sql": "SELECT 1 AS one"}).receipt
+    assert [line["sql"] for line in lines] == [receipt["sql"]]
 
 
 def test_those_who_share_a_run_share_its_error(world: Any, project: str) -> None:

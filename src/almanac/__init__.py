@@ -41,7 +41,7 @@ def open(target: str | pathlib.Path, key: str | None = None, project: str | None
     server = serving(chosen)
     if server is not None and key:
         return Client(Api(HttpTransport(str(server["url"]), key)), project=project or "")
-    from almanac.app import open_rooms
+    from almanac.house import open_rooms
 
     stack = contextlib.ExitStack()
     api = stack.enter_context(reach(chosen, open_rooms))

@@ -6,35 +6,32 @@ estimate -> run -> shape -> receipt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import structlog
-from pydantic import ValidationError
 
 from almanac import people
 from almanac.analyses.scope import EventScope
+from almanac.asked import Asked, understood
 from almanac.core import time as times
-from almanac.core.analysis import Analysis, Compiled, Example, Question, Scope, Shaped, analysis_of, registry
+from almanac.core.analysis import Compiled, Example, Scope, Shaped, analysis_of, registry
 from almanac.core.answer import Answer, plain, row_columns
 from almanac.core.errors import AlmanacError, Code, invalid, limited, unavailable
-from almanac.core.faults import first_fault
-from almanac.core.ports import Cache, Catalog, EventStore, Limits, Project, Result
+from almanac.core.ports import Cache, Catalog, EventStore, Limits, Result
 from almanac.core.printing import printed
 from almanac.core.settings import Settings
 from almanac.core.sql import Sql
-from almanac.core.time import TimeRange, WeekStart
-from almanac.definitions import Definitions, Names, question_of
+from almanac.definitions import Definitions
 from almanac.explain import Explanation, advice
 from almanac.flights import Flights
 from almanac.people import People
@@ -58,33 +55,9 @@ SELECT
     (SELECT count() FROM identity_undone WHERE project = {project:String})
 """
 _NO_CONSENT_RULE: Final = Sql("1")
+_LOGGED: Final = 500  # bytes of a question and of its statement in the log: a line stays below 2 kB
+_ADVICE: Final = 3  # sentences in the log, what weighs most
 _DESCRIBED_AT_ONCE: Final = 2000  # people; of an export
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A question that was understood: checked, with its times resolved."""
-
-    analysis: Analysis[Any]
-    question: Question
-    project: Project
-    now: datetime
-    window: TimeRange
-    week_start: WeekStart
-    as_of: datetime | None
-    meant: dict[str, Any]  # the whole question, nothing left to habits or names
-    names: Names
-    aside: bool = False  # nobody waits for the answer
-
-    @property
-    def definition(self) -> str:
-        """Hash of what is asked, whoever asks and whenever."""
-        return hashlib.sha256(json.dumps(self.meant, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-    @property
-    def moving(self) -> bool:
-        """Whether the range is not over yet."""
-        return self.window.end >= self.now
 
 
 class Engine:
@@ -147,7 +120,7 @@ class Engine:
 
     def same(self, project: str, question: Mapping[str, Any]) -> str:
         """A text that is equal for questions to `project` that mean the same by the same names. Raises `invalid` and `not_found`."""
-        asked = self._understand(self._catalog.project(project), question)
+        asked = self._understand(project, question)
         return json.dumps([asked.project.id, asked.definition, sorted(asked.names.used)])
 
     def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False) -> Answer:
@@ -167,7 +140,7 @@ class Engine:
                 self._awaited -= 1
 
     def _found(self, project: str, question: Mapping[str, Any], fresh: bool, aside: bool) -> Answer:
-        asked = replace(self._understand(self._catalog.project(project), question), aside=aside)
+        asked = self._understand(project, question, aside=aside)
         if fresh:
             return self._answered(asked)
         key = self._cache_key(asked)
@@ -176,7 +149,7 @@ class Engine:
 
     def kept(self, project: str, question: Mapping[str, Any]) -> Answer | None:
         """The answer, if it is kept: at once, without a turn. Raises `invalid` and `not_found` as `ask` does."""
-        asked = self._understand(self._catalog.project(project), question)
+        asked = self._understand(project, question)
         return self._kept(self._cache_key(asked), asked.now)
 
     def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> People:
@@ -211,20 +184,20 @@ class Engine:
             people.refuse_foreign(row, self.ask(project, question).rows)
         return self._in_pieces(asked, everybody)
 
-    def _in_pieces(self, asked: _Asked, everybody: npt.NDArray[np.uint64]) -> Iterator[list[dict[str, Any]]]:
+    def _in_pieces(self, asked: Asked, everybody: npt.NDArray[np.uint64]) -> Iterator[list[dict[str, Any]]]:
         for start in range(0, len(everybody), _DESCRIBED_AT_ONCE):
             with self.turns.of(asked.project.id):
                 found = self._described(asked, everybody[start : start + _DESCRIBED_AT_ONCE].tolist())
             yield found
 
-    def _members(self, project: str, question: Mapping[str, Any], row: Any) -> tuple[_Asked, EventScope, Compiled]:
-        asked = self._understand(self._catalog.project(project), question)
+    def _members(self, project: str, question: Mapping[str, Any], row: Any) -> tuple[Asked, EventScope, Compiled]:
+        asked = self._understand(project, question)
         checked = people.checked_row(asked.analysis, row)
         scope = self._scope(asked)
         assert asked.analysis.members is not None
         return asked, scope, asked.analysis.members(asked.question, scope, checked)
 
-    def _described(self, asked: _Asked, page: Sequence[int]) -> list[dict[str, Any]]:
+    def _described(self, asked: Asked, page: Sequence[int]) -> list[dict[str, Any]]:
         """What is known of these persons by now, whatever the question's range."""
         if not page:
             return []
@@ -236,7 +209,7 @@ class Engine:
         )
         return people.described(page, ids, properties)
 
-    def _answered(self, asked: _Asked, key: str = "") -> Answer:
+    def _answered(self, asked: Asked, key: str = "") -> Answer:
         watermark = self._watermark(asked.project.id)
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
@@ -256,7 +229,7 @@ class Engine:
 
     def explain(self, project: str, question: Mapping[str, Any]) -> Explanation:
         """What the question will read and how the engine goes about it; it is not answered. Raises as `ask` does."""
-        asked = self._understand(self._catalog.project(project), question)
+        asked = self._understand(project, question)
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
@@ -279,26 +252,11 @@ class Engine:
 
     # ------------------------------------------------------------- the steps
 
-    def _understand(self, project: Project, question: Mapping[str, Any]) -> _Asked:
+    def _understand(self, project: str, question: Mapping[str, Any], *, aside: bool = False) -> Asked:
         """A wrong question is refused here, by the name of the field, before anything is read."""
-        names = self.definitions.names(project.id)
-        analysis, checked = _validated(question, names)
-        now = self._clock()
-        # The project's habits fill in what the question leaves open: where days begin, and weeks.
-        zone = checked.timezone or project.zone
-        week_start: WeekStart = checked.week_start or ("sunday" if project.week_start == "sunday" else "monday")
-        window = times.resolve(
-            times.last(checked.last) if checked.last else checked.date_from,
-            checked.date_to,
-            now=now,
-            zone=zone,
-            default=checked.DEFAULT_RANGE,
-        )
-        meant = checked.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        meant |= {"kind": analysis.kind, "timezone": zone, "week_start": week_start}
-        return _Asked(analysis, checked, project, now, window, week_start, _moment(checked.as_of, zone), meant, names)
+        return understood(self._catalog.project(project), question, self.definitions, now=self._clock(), aside=aside)
 
-    def _cache_key(self, asked: _Asked) -> str:
+    def _cache_key(self, asked: Asked) -> str:
         """An answer is given again while nothing new is stored; one whose range ends now, for some seconds at most, as the range moves.
         Operators may allow more age than that."""
         stale = self._settings.cache_stale_seconds
@@ -326,7 +284,7 @@ class Engine:
         answer.receipt["cache_age"] = max(0.0, age)
         return answer
 
-    def _scope(self, asked: _Asked) -> EventScope:
+    def _scope(self, asked: Asked) -> EventScope:
         """The only way to events: this project's, within consent, by the people that its ids belong to."""
         return EventScope(
             asked.project,
@@ -338,7 +296,7 @@ class Engine:
             consent=self._consent(asked.project.id),
         )
 
-    def _refuse_excess(self, asked: _Asked, compiled: Compiled, statement: Sql) -> None:
+    def _refuse_excess(self, asked: Asked, compiled: Compiled, statement: Sql) -> None:
         """Better a reason at once than a timeout after a minute in which the host was busy for nothing."""
         most = _ROWS_PER_SECOND * self._settings.question_seconds
         if compiled.walled or self._project_rows(asked) * statement.text.count("FROM events") <= most:
@@ -350,7 +308,7 @@ class Engine:
                 way_out="Ask about a shorter range, or name the events.",
             )
 
-    def _project_rows(self, asked: _Asked) -> int:
+    def _project_rows(self, asked: Asked) -> int:
         """At most so many rows has the project. Asked rarely: an estimate takes 7 ms, half of what a small question takes."""
         known, since = self._sizes.get(asked.project.id, (0, None))
         if since is None or abs((asked.now - since).total_seconds()) > _SIZE_SECONDS:
@@ -363,7 +321,7 @@ class Engine:
         plan = self._guarded(Sql(f"EXPLAIN ESTIMATE {statement.text}", statement.values), limits, walled="")
         return sum(int(row["rows"]) for row in plan.dicts())
 
-    def _learn(self, asked: _Asked, result: Result, statement: Sql) -> None:
+    def _learn(self, asked: Asked, result: Result, statement: Sql) -> None:
         """How fast rows are read, and how long this question takes; and a word in the log about what took long."""
         with self._counting:
             if len(self._seconds) >= _MOST_REMEMBERED:
@@ -376,14 +334,15 @@ class Engine:
             log.warning(
                 "slow question",
                 project=asked.project.id,
-                question=asked.meant,
+                definition=asked.definition,
                 seconds=round(result.seconds, 3),
                 rows=result.rows_read,
-                advice=advice(asked.question, asked.window, result.rows_read, self._project_rows(asked)),
-                sql=printed(statement),
+                advice=advice(asked.question, asked.window, result.rows_read, self._project_rows(asked))[:_ADVICE],
+                question=_cut(json.dumps(asked.meant, ensure_ascii=False)),
+                sql=_cut(printed(statement)),
             )
 
-    def _run(self, asked: _Asked, compiled: Compiled, statement: Sql) -> Result:
+    def _run(self, asked: Asked, compiled: Compiled, statement: Sql) -> Result:
         limits = self._limits(compiled)
         if asked.aside:
             limits = replace(limits, priority=limits.priority + 1)
@@ -422,14 +381,14 @@ class Engine:
     def _most(self) -> Limits:
         return Limits(seconds=self._settings.question_seconds, memory_bytes=self._settings.question_memory, priority=1)
 
-    def _answer(self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, shaped: Shaped, watermark: datetime) -> Answer:
+    def _answer(self, asked: Asked, compiled: Compiled, statement: Sql, result: Result, shaped: Shaped, watermark: datetime) -> Answer:
         receipt = self._receipt(asked, compiled, statement, result, watermark, shaped.notes)
         rows = [{name: plain(value) for name, value in row.items()} for row in shaped.rows]
         columns = shaped.columns if shaped.columns is not None else row_columns(asked.analysis.row, rows)
         return Answer(asked.analysis.kind, columns, rows, receipt)
 
     def _receipt(
-        self, asked: _Asked, compiled: Compiled, statement: Sql, result: Result, watermark: datetime, notes: Sequence[str] = ()
+        self, asked: Asked, compiled: Compiled, statement: Sql, result: Result, watermark: datetime, notes: Sequence[str] = ()
     ) -> dict[str, Any]:
         """It holds all that is needed to check the answer, or to get it again."""
         zone = times.zone_of(asked.window.zone)
@@ -461,21 +420,6 @@ class Engine:
         }
 
 
-def _validated(question: Mapping[str, Any], names: Names) -> tuple[Analysis[Any], Question]:
-    if not isinstance(question, Mapping):
-        raise invalid("A question is an object.", way_out='Write it like {"kind": "trend", …}.')
-    written, model = question_of(question, names)
-    try:
-        return analysis_of(written["kind"]), model.model_validate(written, context=names)
-    except ValidationError as error:
-        raise first_fault(error, model) from None
-
-
-def _moment(text: str | None, zone: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise invalid(f"{text!r} is not an instant.", place="as_of", way_out="Write 2026-01-31T12:00:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=times.zone_of(zone))).astimezone(UTC)
+def _cut(text: str) -> str:
+    whole = text.encode("utf-8", "replace")
+    return text if len(whole) <= _LOGGED else f"{whole[:_LOGGED].decode('utf-8', 'ignore')}… (of {len(whole)} bytes)"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from almanac.core.analysis import Scope
 from almanac.core.sql import Sql
 
+_HASHES: dict[str, int] = {}  # by name
+
 
 def people_behind(world: Any, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> list[int]:
     """The persons, each once."""
-    asked = world.engine._understand(world.projects.project(project), question)
+    asked = world.engine._understand(project, question)
     scope = world.engine._scope(asked)
     compiled = asked.analysis.members(asked.question, cast(Scope, scope), row)
     result = world.store.query(scope.complete(compiled.statement))
@@ -21,8 +23,10 @@ def people_behind(world: Any, project: str, question: Mapping[str, Any], row: Ma
     return people
 
 
-def behind(world: Any, project: str, question: Mapping[str, Any], row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+def behind(world: Any, project: str, question: Mapping[str, Any], row: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """The same by their names, sorted. `names`: all people that the project has."""
-    known = world.store.query(Sql("SELECT cityHash64(arrayJoin({names:Array(String)}) AS name), name", {"names": list(names)}))
-    name_of = cast("dict[int, str]", dict(known.rows))
+    if unknown := sorted(set(names) - set(_HASHES)):
+        found = world.store.query(Sql("SELECT arrayJoin({names:Array(String)}) AS name, cityHash64(name)", {"names": unknown}))
+        _HASHES.update(found.rows)
+    name_of = {_HASHES[name]: name for name in names}
     return sorted(name_of[person] for person in people_behind(world, project, question, row))

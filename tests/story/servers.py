@@ -21,8 +21,8 @@ from typing import Any
 
 import psutil
 
-from almanac.app import open_catalog
 from almanac.core.settings import load
+from almanac.house import open_catalog
 
 
 def free_port() -> int:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from almanac.adapters.catalog_sql import SqlCatalog
-from almanac.app import log_writer
 from almanac.core import settings as all_settings
 from almanac.core.errors import AlmanacError
 from almanac.core.event import Event
 from almanac.core.settings import Settings
+from almanac.house import log_writer
 from almanac.watch.doctor import Finding, Patient, examine, settings_refused
 
 

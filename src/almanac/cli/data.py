@@ -50,7 +50,7 @@ def import_files(
 
 @contextmanager
 def _importing(settings: Settings) -> Iterator[ImportDesk]:
-    from almanac import app as house
+    from almanac import house
     from almanac.web.client import Api, HttpTransport, InProcess, health, serving
     from almanac.web.import_desk import ImportDesk
 

@@ -32,9 +32,9 @@ def add(app: Commands) -> None:
 
 def serve(settings: Settings) -> int:
     """Run everything: collection, API and pages."""
-    from almanac import app as house
+    from almanac import app
 
-    return house.serve(settings)
+    return app.serve(settings)
 
 
 def _with_settings(command: Callable[[Settings], int]) -> Callable[..., None]:
@@ -54,9 +54,9 @@ def demo(
     events: Annotated[int, typer.Option(help="How many events the made-up life has.", min=1000, max=5_000_000)] = 200_000,
 ) -> None:
     """Serve a made-up shop that goes on living, with a known truth planted in its 90 days."""
-    from almanac import app as house
+    from almanac import app
 
-    if code := house.demo(settings_of(data, host=host, port=port), events=events):
+    if code := app.demo(settings_of(data, host=host, port=port), events=events):
         raise typer.Exit(code)
 
 
@@ -95,7 +95,7 @@ def doctor(
     port: Annotated[int | None, typer.Option(help="The port that is to be free.", show_default=False)] = None,
 ) -> None:
     """Look for what is wrong, and say what to do."""
-    from almanac import app as house
+    from almanac import house
     from almanac.web.checkup import checked
 
     findings = checked({"data": data, "port": port}, key, open_catalog=house.open_catalog, open_local=house.open_local)
@@ -118,7 +118,7 @@ def mcp(
     key: Annotated[str, typer.Option(envvar="ALMANAC_KEY", help="With --url: a read key.", show_default=False)] = "",
 ) -> None:
     """Serve questions, names and docs to a program that talks MCP over stdin and stdout. It can read, and change nothing."""
-    from almanac.app import VERSION
+    from almanac.house import VERSION
     from almanac.web.client import Api, HttpTransport
     from almanac.web.mcp import over_stdio
 

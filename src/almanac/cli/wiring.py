@@ -62,7 +62,7 @@ def settings_of(data: Path | None, **given: Any) -> Settings:
 @contextmanager
 def reached(data: Path | None) -> Iterator[Api]:
     """The server that runs on the data folder, or the folder itself."""
-    from almanac.app import open_rooms
+    from almanac.house import open_rooms
     from almanac.web.client import reach
 
     with reach(settings_of(data), open_rooms) as api:
@@ -79,7 +79,7 @@ def entered(project: str, data: Path | None) -> Iterator[tuple[Api, str]]:
 @contextmanager
 def projects_of(data: Path | None) -> Iterator[Api | CatalogProjects]:
     """Projects and keys need no event store: another process may hold it."""
-    from almanac.app import open_catalog
+    from almanac.house import open_catalog
     from almanac.web.client import Api, HttpTransport, serving
     from almanac.web.projects import CatalogProjects
 
