@@ -42,9 +42,9 @@ def test_a_file_is_planned_applied_and_asked(terminal: Terminal) -> None:
     planned = terminal.run("plan", "metrics.yaml")
     assert (planned.stdout, planned.stderr) == (
         "+ metric revenue\n+ question new year\n",
-        "2 of 2 definitions would be changed.\n",
+        "Of 2 definitions 2 would be created.\n",
     )
-    assert terminal.run("apply", "metrics.yaml").stderr == "2 of 2 definitions were changed.\n"
+    assert terminal.run("apply", "metrics.yaml").stderr == "Of 2 definitions 2 were created.\n"
     assert terminal.run("diff", "metrics.yaml").stderr == "The files and the project say the same.\n"
     exported = terminal.run("definitions", "export").stdout
     (terminal.folder / "exported.yaml").write_text(exported)
@@ -61,6 +61,7 @@ def test_a_change_shows_in_the_diff_the_history_and_the_comparison(terminal: Ter
     assert "change metric revenue\n" in shown
     assert "-measure: sum\n" in shown
     assert "+measure: unique\n" in shown
+    assert terminal.run("plan", "changed.yaml").stderr == "Of 2 definitions 1 would be changed, 1 would be kept.\n"
     terminal.run("apply", "changed.yaml")
     assert [version["version"] for version in terminal.json("definitions", "history", "metric", "revenue")] == [2, 1]
     (terminal.folder / "second.json").write_text(json.dumps(terminal.json("ask", "--saved", "new year")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ Name = Annotated[str, typer.Argument(help="Its name.", show_default=False)]
 Files = Annotated[list[Path], typer.Argument(help="YAML files with metrics, segments, questions and plans by name.", show_default=False)]
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove what the files do not hold.")]
 
-_SIGNS = {"create": "+", "change": "~", "remove": "-", "keep": "="}
+_ACTIONS = {"create": ("+", "created"), "change": ("~", "changed"), "remove": ("-", "removed"), "keep": ("=", "kept")}
 
 
 def add(top: Commands) -> None:
@@ -64,9 +65,10 @@ def _show(changes: Sequence[Mapping[str, Any]], as_json: bool, verb: str) -> Non
         print_json(changes)
         return
     for change in changes:
-        print(f"{_SIGNS[change['action']]} {change['kind']} {change['name']}")
-    count = sum(1 for change in changes if change["action"] != "keep")
-    say(f"{count} of {len(changes)} definitions {verb} changed.")
+        print(f"{_ACTIONS[change['action']][0]} {change['kind']} {change['name']}")
+    counts = Counter(change["action"] for change in changes)
+    told = ", ".join(f"{counts[action]} {verb} {done}" for action, (_, done) in _ACTIONS.items() if counts[action])
+    say(f"Of {len(changes)} definitions {told}." if changes else "The files hold no definition.")
 
 
 def read_files(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
