@@ -156,6 +156,26 @@ def test_what_is_wrong_is_said_in_our_words(house: House, shop: Keys, selection:
 
 
 @pytest.mark.parametrize(
+    ("selection", "message", "way_out"),
+    [
+        ("trnd {kind}", "Cannot query field 'trnd' on type 'Project'.", "Did you mean 'trend'?"),
+        ('trend(serie: "visit") {kind}', "Unknown argument 'serie' on field 'Project.trend'.", "Did you mean 'series'?"),
+        ('trend(series: ["visit"], interval: dya) {kind}', "'dya'", "Did you mean the enum value"),
+        ("horoscope {kind}", "Cannot query field 'horoscope' on type 'Project'.", "There are: adoption, ask, attribution, "),
+        ('trend(series: ["visit"]) {receipt {cost}}', "Cannot query field 'cost' on type 'Receipt'.", "There are: all, almanac_version, "),
+        ("trend(series: [", "Syntax Error", "Compare it with the schema."),
+    ],
+)
+def test_a_name_that_is_none_is_told_with_those_that_come_close(
+    house: House, shop: Keys, selection: str, message: str, way_out: str
+) -> None:
+    error = refused(house, shop, selection)
+    assert message in error["message"], error
+    assert "Did you mean" not in error["message"]
+    assert error["way_out"].startswith(way_out), error
+
+
+@pytest.mark.parametrize(
     ("body", "place"),
     [
         ({"query": ""}, "query"),

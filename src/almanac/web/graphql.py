@@ -6,6 +6,7 @@ The schema is built when it is first asked for: a server that nobody asks so pay
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ _DEPTH: Final = 10  # of fields within fields
 _TOKENS: Final = 5000
 _ALIASES: Final = 50
 _QUESTIONS: Final = 20  # of one request
+_NEAR: Final = re.compile(r"(.*?)(?: (Did you mean .*))?", re.DOTALL)  # the names that come close stand behind what is wrong
+_NO_FIELD: Final = re.compile(r"Cannot query field '\w+' on type '(\w+)'")
 _lock = threading.Lock()
 _built: dict[str, strawberry.Schema] = {}
 
@@ -91,17 +94,18 @@ def _executed(operation: Operation, desk: Desk) -> Response:
         raise invalid(f"The document has {wanted}.", place="operationName", way_out="Give the name of one of its operations.") from None
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
-        body["errors"] = [_told(error) for error in result.errors]
+        body["errors"] = [_told(error, schema) for error in result.errors]
     return Json(body)
 
 
-def _told(error: Any) -> dict[str, Any]:
+def _told(error: Any, schema: strawberry.Schema) -> dict[str, Any]:
     """An error in GraphQL's form, with ours in its extensions."""
     cause = error.original_error
     if isinstance(cause, AlmanacError):
         ours = cause
     elif cause is None or type(cause).__module__.startswith("graphql."):
-        ours = invalid(error.message, place="query", way_out="Compare it with the schema.")
+        message, near = _NEAR.fullmatch(error.message).groups()  # type: ignore[union-attr]  # anything is of this form
+        ours = invalid(message, place="query", way_out=near or _fields(message, schema) or "Compare it with the schema.")
     else:
         ours = errors.unforeseen(cause, "/graphql")
     shown = {"message": ours.message, "extensions": ours.as_json()["error"]}
@@ -110,6 +114,14 @@ def _told(error: Any) -> dict[str, Any]:
     if error.locations:
         shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     return shown
+
+
+def _fields(message: str, schema: strawberry.Schema) -> str:
+    """All fields of the type, where none comes near the one that was asked for."""
+    unknown = _NO_FIELD.search(message)
+    kind = schema.get_type_by_name(unknown[1]) if unknown else None
+    names = sorted(field.graphql_name or field.python_name for field in getattr(kind, "fields", []))
+    return f"There are: {', '.join(names)}." if names else ""
 
 
 def _schema() -> strawberry.Schema:
