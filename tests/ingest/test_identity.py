@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.together import together
 
 from almanac.adapters.clickhouse import ClickHouseStore
 from almanac.core.errors import AlmanacError, Code
@@ -167,18 +170,22 @@ class People:
         for table in ("identity_edges", "identity_undone", "persons"):
             bench.store.execute(Sql(f"TRUNCATE TABLE {table}"))
         self.identity = Identity(bench.store, clock=lambda: bench.now)
-        self.said = 0
+        self.said: Counter[str] = Counter()
 
     def say(self, *given: tuple[str, str, str]) -> None:
         """One event a statement, all in one batch; the questions look afterwards."""
+        self.say_in({self.bench.project: list(given)})
+
+    def say_in(self, projects: Mapping[str, Statements]) -> None:
+        """The same in several projects, all in one batch."""
         events = []
-        for statement in given:
-            self.said += 1
-            received = NOW_US + self.said * SECOND
-            id_ = str(uuid.UUID(int=self.said))
-            events.append(
-                self.bench.event(id_, kind="identify", distinct_id=statement[1], merges=[Merge(*statement)], received_us=received)
-            )
+        for project, told in projects.items():
+            for statement in told:
+                self.said[project] += 1
+                number = self.said[project]
+                fields: dict[str, Any] = {"project": project, "distinct_id": statement[1], "merges": [Merge(*statement)]}
+                fields["received_us"] = NOW_US + number * SECOND
+                events.append(self.bench.event(str(uuid.UUID(int=number)), kind="identify", **fields))
         self.bench.log.add(events)
         self.bench.loader.run_once()
         self.identity.touched()
@@ -187,13 +194,14 @@ class People:
         """Just when the statement of that number was received, counted from 1."""
         return NOW + timedelta(seconds=said)
 
-    def groups(self, members: str, as_of: datetime | None = None, identity: Identity | None = None) -> dict[str, str]:
+    def groups(self, members: str, as_of: datetime | None = None, identity: Identity | None = None, project: str = "") -> dict[str, str]:
         """Each id whose person is another id, through a real query over rows with these ids."""
-        person = (identity or self.identity).person(self.bench.project, as_of)
+        project = project or self.bench.project
+        person = (identity or self.identity).person(project, as_of)
         statement = sql(
             "SELECT member, person FROM (SELECT $person AS person, member FROM (SELECT {project:String} AS project, member,"
             " cityHash64(member) AS person_hash FROM (SELECT arrayJoin({members:Array(String)}) AS member)))",
-            {"project": self.bench.project, "members": list(members)},
+            {"project": project, "members": list(members)},
             person=person,
         )
         hashed = "SELECT arrayJoin({members:Array(String)}) AS member, cityHash64(member) AS hash"
@@ -224,18 +232,28 @@ def test_events_of_all_ids_of_a_person_count_as_one(bench: Bench) -> None:
     assert persons() == 3
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(batches=st.lists(st.lists(st.tuples(ids, ids, st.sampled_from(["identify", "alias", "merge"])), min_size=1, max_size=4), max_size=2))
-def test_asked_after_each_batch_as_of_any_time_and_rebuilt(make_bench: Callable[[], Bench], batches: list[Statements]) -> None:
-    people = People(make_bench())
-    said: Statements = []
-    for batch in batches:
-        people.say(*batch)
-        said += batch
-        assert people.groups("abcdefg") == crowd(said).persons()
-    assert people.groups("abcdefg", identity=Identity(people.bench.store)) == crowd(said).persons()
-    for number in {len(said) // 2, len(said)}:
-        assert people.groups("abcdefg", as_of=people.moment(number)) == crowd(said[:number]).persons()
+batches_of = st.lists(st.lists(st.tuples(ids, ids, st.sampled_from(["identify", "alias", "merge"])), min_size=1, max_size=4), max_size=2)
+
+
+def test_asked_after_each_batch_as_of_any_time_and_rebuilt(make_bench: Callable[[], Bench]) -> None:
+    def check(examples: list[list[Statements]]) -> None:
+        people = People(make_bench())
+        projects = {f"{people.bench.project}-{place}": batches for place, batches in enumerate(examples)}
+        said: dict[str, Statements] = {project: [] for project in projects}
+        for place in range(2):
+            further = {project: batches[place] for project, batches in projects.items() if len(batches) > place}
+            people.say_in(further)
+            for project, batch in further.items():
+                said[project] += batch
+                assert people.groups("abcdefg", project=project) == crowd(said[project]).persons(), said[project]
+        fresh = Identity(people.bench.store)
+        for project, statements in said.items():
+            assert people.groups("abcdefg", identity=fresh, project=project) == crowd(statements).persons(), statements
+            for number in {len(statements) // 2, len(statements)}:
+                then = people.groups("abcdefg", as_of=people.moment(number), project=project)
+                assert then == crowd(statements[:number]).persons(), (statements, number)
+
+    together(batches_of, check, count=100)
 
 
 def test_undo_then_redo(people: People) -> None:

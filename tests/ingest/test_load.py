@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.together import together
 
 from almanac.core.event import Event, Merge
 from almanac.core.sql import Sql
@@ -190,36 +190,39 @@ def test_text_that_is_no_time_is_kept(bench: Bench, text: str) -> None:
     assert json.loads(both["rest"]) == {"client_time": text, "sent_time": text}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    cases=st.lists(
-        st.tuples(
-            st.none() | st.integers(-400_000, 400_000),  # client, seconds from the receipt
-            st.none() | st.integers(-20_000, 20_000),  # sent
-            st.booleans(),
-        ),
-        min_size=1,
-        max_size=30,
-    )
+Case = tuple[int | None, int | None, bool]
+moments = st.lists(
+    st.tuples(
+        st.none() | st.integers(-400_000, 400_000),  # client, seconds from the receipt
+        st.none() | st.integers(-20_000, 20_000),  # sent
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=30,
 )
-def test_the_clock_rule(make_bench: Callable[[], Bench], cases: list[tuple[int | None, int | None, bool]]) -> None:
-    bench = make_bench()
-    events: list[Event] = []
-    expected: dict[str, tuple[datetime, str]] = {}
-    for place, (client, sent, keep) in enumerate(cases):
-        moments = {"client_time": client, "sent_time": sent}
-        texts = {name: (NOW + timedelta(seconds=off)).isoformat() for name, off in moments.items() if off is not None}
-        events.append(bench.event(f"e{place}", keep_time=keep, **texts))
-        if client is None:
-            found = (NOW, "received")
-        elif keep or sent is None or abs(sent) <= 5:
-            found = (NOW + timedelta(seconds=client), "client")
-        else:
-            found = (NOW - timedelta(seconds=sent - client), "corrected")
-        expected[f"e{place}"] = (found[0].replace(tzinfo=None), found[1])
-    bench.load(*events)
-    assert {row["id_text"]: (row["time"], row["time_origin"]) for row in bench.stored()} == expected
-    bench.store.execute(Sql("TRUNCATE TABLE events"))
+
+
+def test_the_clock_rule(make_bench: Callable[[], Bench]) -> None:
+    def check(examples: list[list[Case]]) -> None:
+        bench = make_bench()
+        events: list[Event] = []
+        expected: dict[str, tuple[datetime, str]] = {}
+        for place, (client, sent, keep) in enumerate(case for cases in examples for case in cases):
+            told = {"client_time": client, "sent_time": sent}
+            texts = {name: (NOW + timedelta(seconds=off)).isoformat() for name, off in told.items() if off is not None}
+            events.append(bench.event(f"e{place}", keep_time=keep, **texts))
+            if client is None:
+                found = (NOW, "received")
+            elif keep or sent is None or abs(sent) <= 5:
+                found = (NOW + timedelta(seconds=client), "client")
+            else:
+                found = (NOW - timedelta(seconds=sent - client), "corrected")
+            expected[f"e{place}"] = (found[0].replace(tzinfo=None), found[1])
+        bench.load(*events)
+        rows = bench.rows("SELECT id_text, time, time_origin FROM events WHERE project = {project:String}")
+        assert {row["id_text"]: (row["time"], row["time_origin"]) for row in rows} == expected
+
+    together(moments, check, count=100)
 
 
 # -------------------------------------------------------------------------- properties
@@ -264,24 +267,23 @@ json_values = st.recursive(
 documents = st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), json_values, max_size=6)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(many=st.lists(documents, min_size=1, max_size=12))
-def test_no_property_is_lost(make_bench: Callable[[], Bench], many: list[dict[str, Any]]) -> None:
-    """Whatever JSON: the column and, where it cannot, the exact text beside it give back what was sent.
+def test_no_property_is_lost(make_bench: Callable[[], Bench]) -> None:
+    """Whatever JSON: the column and, where it cannot, the exact text beside it give back what was sent."""
 
-    The table is emptied at the end of each example: merging what they left took a third of the time of the next ones.
-    """
-    bench = make_bench()
-    bench.load(*[bench.event(f"e{place}", properties=document) for place, document in enumerate(many)])
-    found = {
-        row["id_text"]: row["exact"] or row["kept"]
-        for row in bench.rows(
-            "SELECT id_text, toJSONString(properties) AS kept, properties_exact AS exact FROM events WHERE project = {project:String}"
-        )
-    }
-    assert bench.letters() == []
-    assert {id_: json.loads(text) for id_, text in found.items()} == {f"e{place}": document for place, document in enumerate(many)}
-    bench.store.execute(Sql("TRUNCATE TABLE events"))
+    def check(examples: list[list[dict[str, Any]]]) -> None:
+        bench = make_bench()
+        sent = {f"e{place}": document for place, document in enumerate(document for many in examples for document in many)}
+        bench.load(*[bench.event(id_, properties=document) for id_, document in sent.items()])
+        found = {
+            row["id_text"]: row["exact"] or row["kept"]
+            for row in bench.rows(
+                "SELECT id_text, toJSONString(properties) AS kept, properties_exact AS exact FROM events WHERE project = {project:String}"
+            )
+        }
+        assert bench.letters() == []
+        assert {id_: json.loads(text) for id_, text in found.items()} == sent
+
+    together(st.lists(documents, min_size=1, max_size=12), check, count=100)
 
 
 @pytest.mark.parametrize(
@@ -356,21 +358,24 @@ any_event = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(many=st.lists(any_event, min_size=1, max_size=10))
-def test_nothing_that_a_field_holds_stops_the_load(make_bench: Callable[[], Bench], many: list[dict[str, Any]]) -> None:
+def test_nothing_that_a_field_holds_stops_the_load(make_bench: Callable[[], Bench]) -> None:
     """Each event is stored, a duplicate, or a dead letter, whatever its fields hold."""
-    bench = make_bench()
-    bench.load(*[_event(bench, place, fields) for place, fields in enumerate(many)])
-    rows = Ledger(bench.store, bench.log).rows(bench.project)
-    assert sum(row.stored + row.duplicate + row.rejected for row in rows) == len(many)
-    assert [row for row in rows if row.gap] == []
-    bench.store.execute(Sql("TRUNCATE TABLE events"))
+
+    def check(examples: list[list[dict[str, Any]]]) -> None:
+        bench = make_bench()
+        projects = {f"{bench.project}-{place}": many for place, many in enumerate(examples)}
+        bench.load(*[_event(bench, project, place, fields) for project, many in projects.items() for place, fields in enumerate(many)])
+        rows = [row for row in Ledger(bench.store, bench.log).rows() if row.project in projects]
+        assert [row for row in rows if row.gap] == []
+        for project, many in projects.items():
+            assert sum(row.stored + row.duplicate + row.rejected for row in rows if row.project == project) == len(many)
+
+    together(st.lists(any_event, min_size=1, max_size=10), check, count=100)
 
 
-def _event(bench: Bench, place: int, fields: dict[str, Any]) -> Event:
+def _event(bench: Bench, project: str, place: int, fields: dict[str, Any]) -> Event:
     given = dict(fields)
-    return bench.event(given.pop("event_id", f"e{place}") or f"e{place}", **given)
+    return bench.event(given.pop("event_id", f"e{place}") or f"e{place}", project=project, **given)
 
 
 # ------------------------------------------------------------------ what is worked out
