@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -106,9 +107,22 @@ class Server:
         """Bytes of memory that belong to the processes (shared pages once: proportional)."""
         return sum(process.memory_full_info().pss for process in self.processes())
 
-    def store_bytes(self) -> int:
-        """Bytes that the store takes on disk."""
-        return sum(file.stat().st_size for file in (self.folder / "store").rglob("*") if file.is_file())
+    def store_bytes(self, seconds: float = 240) -> int:
+        """Bytes that the store takes on disk at rest: merges go on after the last event, and the parts that they replaced lie beside the new
+        ones for a minute. Waits until nothing has changed for 75 s, at most `seconds`."""
+        end, since, size = time.monotonic() + seconds, time.monotonic(), -1
+        while time.monotonic() < min(end, since + 75):
+            if (now := self._store_bytes()) != size:
+                since, size = time.monotonic(), now
+            time.sleep(1)
+        return size
+
+    def _store_bytes(self) -> int:
+        found = 0
+        for file in (self.folder / "store").rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # a merge has just removed it
+                found += file.stat().st_size if file.is_file() else 0
+        return found
 
 
 def _free_port() -> int:
