@@ -108,7 +108,7 @@ class Server:
         return sum(process.memory_full_info().pss for process in self.processes())
 
     def store_bytes(self, seconds: float = 240) -> int:
-        """Bytes that the store takes on disk at rest: merges go on after the last event, and the parts that they replaced lie beside the new
+        """Bytes that the store takes on disk at rest: merges go on after the last event, and the parts that they replaced lie beside them
         ones for a minute. Waits until nothing has changed for 75 s, at most `seconds`."""
         end, since, size = time.monotonic() + seconds, time.monotonic(), -1
         while time.monotonic() < min(end, since + 75):
