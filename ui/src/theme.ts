@@ -15,6 +15,20 @@ const accent: MantineColorsTuple = [
   "#12328c",
 ];
 
+/** Its seventh and fifth shades carry white text, and are read on the ground of their theme, at 4.5:1 at least. */
+const red: MantineColorsTuple = [
+  "#fdecea",
+  "#fbd5d1",
+  "#f6aaa3",
+  "#f07d73",
+  "#e5574b",
+  "#cf3a2f",
+  "#c22f25",
+  "#b3261e",
+  "#8f1d17",
+  "#6d1510",
+];
+
 const neutral: MantineColorsTuple = [
   "#f8f9fb",
   "#f0f2f5",
@@ -42,7 +56,7 @@ const dark: MantineColorsTuple = [
 ];
 
 export const theme = createTheme({
-  colors: { accent, neutral, gray: neutral, dark },
+  colors: { accent, neutral, gray: neutral, dark, red },
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 5 },
   fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, sans-serif',
@@ -71,12 +85,13 @@ export const theme = createTheme({
     NumberInput: { defaultProps: { size: "sm" } },
     Modal: { defaultProps: { centered: true, transitionProps: { duration: 120 } } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: false } },
+    Anchor: { defaultProps: { c: "var(--link)" } },
     Paper: { defaultProps: { shadow: "none", withBorder: true, radius: "md" } },
     Card: { defaultProps: { shadow: "none", withBorder: true, radius: "md" } },
   },
 });
 
-/** Words for colours, so that a page names what it means: ground, surface, line, ink, faint, good, bad. */
+/** Words for colours, so that a page names what it means: ground, surface, line, ink, faint, link, good, bad. */
 export const variables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
@@ -89,6 +104,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--ink": "#1a1f26",
     "--faint": "#5a6472",
     "--accent-soft": "#edf2ff",
+    "--link": "#1f4fd8",
     "--good": "#0b6b4f",
     "--bad": "#b3261e",
     "--warn": "#8a5a00",
@@ -103,6 +119,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--ink": "#e7eaee",
     "--faint": "#9aa3af",
     "--accent-soft": "#1b2a4d",
+    "--link": "#93abf6",
     "--good": "#4cc38a",
     "--bad": "#ff8f85",
     "--warn": "#e3b341",

@@ -1,0 +1,56 @@
+import { Anchor, Paper, Stack, Text, Title } from "@mantine/core";
+import { Link } from "react-router";
+import type { Definition, Question, Row } from "../../api/types";
+import { AnswerView } from "../../components/answer-view";
+import { useProject } from "../../state/url";
+import { Definitions } from "./definitions";
+import type { FormProps } from "./editor";
+import { SchemaForm } from "./schema-form";
+
+const PAGES_OWN = ["name", "metric"];
+
+function MetricForm(props: FormProps) {
+  return <SchemaForm of="Metric" leave={PAGES_OWN} {...props} />;
+}
+
+/** Numbers that the team goes by. */
+export function MetricsTab() {
+  return (
+    <Definitions
+      kind="metric"
+      noun="metric"
+      fresh={{}}
+      form={MetricForm}
+      hint={({ body }) => inShort(body as Row)}
+      teaches="A metric is defined once, under a name, and every chart, alert, experiment and export takes it by that name; so two charts of it cannot disagree."
+    >
+      {(item) => <Lately item={item} />}
+    </Definitions>
+  );
+}
+
+function inShort(body: Row): string {
+  if (body.description) return String(body.description);
+  if (body.formula) return String(body.formula);
+  const of = body.property ? ` of ${body.property}` : "";
+  return `${String(body.measure ?? "count").replaceAll("_", " ")}${of}, ${String(body.event ?? "any event")}`;
+}
+
+function Lately({ item }: { item: Definition }) {
+  const { id } = useProject();
+  const question: Question = { kind: "trend", series: [{ metric: item.name }], interval: "day", last: "30 days" };
+  return (
+    <Paper p="md" bg="var(--surface)">
+      <Stack gap="sm">
+        <Title order={3}>The last 30 days</Title>
+        {/* A new version has another answer, under the same question. */}
+        <AnswerView key={item.version} project={id} question={question} height={240} />
+        <Text size="sm">
+          <Anchor component={Link} to={`../explore?q=${encodeURIComponent(JSON.stringify(question))}`}>
+            Go on in Explore
+          </Anchor>
+        </Text>
+      </Stack>
+    </Paper>
+  );
+}
