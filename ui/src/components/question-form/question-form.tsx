@@ -46,7 +46,7 @@ export function QuestionForm({ project, kind, value, onChange, faults = NONE }: 
   return (
     <FormContext.Provider value={house}>
       <StatementContext.Provider value={statement}>
-        <Stack gap="lg">
+        <Stack gap="lg" className={classes.whole ?? ""}>
           {layout.main.map(field)}
           <Stack gap={4} className={classes.section ?? ""}>
             {layout.more.map(({ title, fields }) => (
