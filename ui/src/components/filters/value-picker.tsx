@@ -35,6 +35,7 @@ export function ValuePicker({ project, property, event = "", op, kind, value, on
         onSearchChange={setSearch}
         splitChars={[]}
         acceptValueOnBlur
+        styles={{ inputField: { minWidth: 48 } }}
         error={error}
       />
     );

@@ -6,6 +6,7 @@ import { PropertyPicker } from "../filters/property-picker";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
+import { useHead } from "./head";
 import { More } from "./more";
 import { humane, type Schema, type Shape } from "./schema";
 import { withField, without } from "./values";
@@ -21,6 +22,7 @@ export function BreakdownField({
   help,
   required,
 }: FieldProps & { shape: Extract<Shape, { is: "breakdown" }> }) {
+  const head = useHead(label, help);
   const { project, faults } = useForm();
   const given = typeof value === "string" ? { property: value } : ((value ?? null) as Record<string, unknown> | null);
   const bySegments = Array.isArray(given?.segments);
@@ -45,8 +47,8 @@ export function BreakdownField({
   );
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required}
       error={faultAt(faults, place)}
       labelElement="div"

@@ -1,6 +1,6 @@
 /** Which fields of a form stand in sight, and where the rest is found: by what is required, what the worked examples use, and what is set. */
 
-import { type Defs, humane, type Schema, shapeOf } from "./schema";
+import { type Defs, type Schema, shapeOf } from "./schema";
 
 export interface Field {
   name: string;
@@ -17,10 +17,6 @@ export interface Layout {
 const ELSEWHERE = new Set(["kind", "date_from", "date_to", "last"]);
 /** Of any question: they come after its own. */
 const OF_ALL = new Set(["timezone", "week_start", "as_of"]);
-
-/** A field whose help begins with "For X:" or "X:" belongs to an option X of a choice beside it. */
-const ONLY_FOR =
-  /^(?:(?:for|with|only for) (?:the )?(?:view |report |method |measure |attribution |models? )?)?[`']?([\w-]+)[`']?\s*(?:view)?(?: or [\w-]+)?:/i;
 
 /** `used`: the fields of the worked examples' questions, each as often as it occurs. */
 export function layoutOf(
@@ -39,22 +35,20 @@ export function layoutOf(
   const main: Field[] = [];
   const rest = new Map<string, Field[]>();
   for (const field of all) {
-    const option = optionOf(field, choices);
-    const chosen = option?.fields.some((name) => isChosen(value[name] ?? defaultOf(all, name), option.option)) ?? false;
+    const option = optionsOf(field, choices);
+    const chosen =
+      option?.options.some((name) => isChosen(value[option.field] ?? defaultOf(all, option.field), name)) ?? false;
     const common =
       field.required ||
       isOfFirstSight(field, defs) ||
       (option === null && (used[field.name] ?? 0) >= often && !OF_ALL.has(field.name));
     if (chosen || (option === null && common)) main.push(field);
     else {
-      const title = OF_ALL.has(field.name)
-        ? "Time and identity"
-        : option
-          ? `For ${humane(option.option).toLowerCase()}`
-          : senseOf(field, defs);
+      const title = OF_ALL.has(field.name) ? "Time and identity" : (option?.title ?? senseOf(field, defs));
       rest.set(title, [...(rest.get(title) ?? []), field]);
     }
   }
+  alternatives(main, rest);
   const order = [...rest.keys()].sort((one, other) => rank(one) - rank(other));
   return { main: inOrder(main), more: order.map((title) => ({ title, fields: rest.get(title) ?? [] })) };
 }
@@ -77,7 +71,7 @@ function isOfFirstSight(field: Field, defs: Defs): boolean {
 
 function rank(title: string): number {
   if (title === "Time and identity") return 4;
-  if (title.startsWith("For ")) return 3;
+  if (/^(For|With|Only for) /i.test(title)) return 3;
   return ["Events and people", "How it counts", "Sizes and lengths"].indexOf(title);
 }
 
@@ -87,22 +81,66 @@ function senseOf(field: Field, defs: Defs): string {
   return ["choice", "choices", "switch", "text", "word"].includes(is) ? "How it counts" : "Events and people";
 }
 
-/** The options of all choices, with the fields that have them. */
-function choicesOf(fields: Field[], defs: Defs): Map<string, string[]> {
+interface Only {
+  title: string;
+  field: string;
+  options: string[];
+}
+
+/** Choices by their names, with their options. */
+export function choicesOf(fields: Field[], defs: Defs): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const field of fields) {
     const shape = shapeOf(field.schema, defs);
-    if (shape.is !== "choice" && shape.is !== "choices") continue;
-    for (const option of shape.options) found.set(option, [...(found.get(option) ?? []), field.name]);
+    if (shape.is === "choice" || shape.is === "choices") found.set(field.name, shape.options);
   }
   return found;
 }
 
-/** A choice whose help begins with an option of its own only explains it. */
-function optionOf(field: Field, choices: Map<string, string[]>): { option: string; fields: string[] } | null {
-  const word = ONLY_FOR.exec(field.schema.description ?? "")?.[1]?.toLowerCase();
-  const fields = word === undefined ? undefined : choices.get(word);
-  return word !== undefined && fields && !fields.includes(field.name) ? { option: word, fields } : null;
+/**
+ * A field whose help begins with "For X:", "For X and Y:", "For X to Y:", "For all views but X:" or "X:" belongs to options of a choice
+ * beside it. A choice whose help begins with an option of its own only explains it.
+ */
+export function optionsOf(field: Field, choices: Map<string, string[]>): Only | null {
+  const help = field.schema.description ?? "";
+  const head = /^((?:for|with|only for)\b[^:.;]*(?::\s*[\w-]+`)?|`?[\w-]+`?):/i.exec(help)?.[1];
+  if (head === undefined) return null;
+  const words: string[] = head.toLowerCase().match(/[\w-]+/g) ?? [];
+  for (const [name, options] of choices) {
+    if (name === field.name) continue;
+    const said = options.filter((option) => words.includes(option.toLowerCase()));
+    if (said.length === 0) continue;
+    if (choices.get(field.name)?.some((option) => said.includes(option))) continue;
+    const named = words.includes("but")
+      ? options.filter((option) => !said.includes(option))
+      : spanned(words, options, said);
+    return { title: titleOf(head), field: name, options: named };
+  }
+  return null;
+}
+
+/** "sum to quantile" are all between the two. */
+function spanned(words: string[], options: string[], said: string[]): string[] {
+  const at = words.indexOf("to");
+  const [from, to] = [options.indexOf(words[at - 1] ?? ""), options.indexOf(words[at + 1] ?? "")];
+  return at > 0 && from >= 0 && to > from ? options.slice(from, to + 1) : said;
+}
+
+function titleOf(head: string): string {
+  const words = head.replaceAll("`", "").replaceAll("_", " ").trim();
+  return /^(for|with|only for)\b/i.test(words) ? words : `For ${words.toLowerCase()}`;
+}
+
+/** Where one of two is given, both can be seen: "Instead of X: …". */
+function alternatives(main: Field[], rest: Map<string, Field[]>): void {
+  const named = main.map((field) => /\binstead of (\w+)/i.exec(field.schema.description ?? "")?.[1]);
+  for (const [title, fields] of rest) {
+    const seen = fields.filter((field) => named.includes(field.name));
+    main.push(...seen);
+    const left = fields.filter((field) => !seen.includes(field));
+    if (left.length) rest.set(title, left);
+    else rest.delete(title);
+  }
 }
 
 const isChosen = (value: unknown, option: string): boolean =>

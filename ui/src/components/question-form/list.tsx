@@ -23,6 +23,7 @@ import { movedItem, useKeys } from "../keys";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
+import { useHead } from "./head";
 import { itemWord, type Schema, type Shape, shapeOf } from "./schema";
 
 export function ListField({
@@ -34,6 +35,7 @@ export function ListField({
   help,
   required,
 }: FieldProps & { shape: Extract<Shape, { is: "list" }> }) {
+  const head = useHead(label, help);
   const { defs, faults } = useForm();
   const word = itemWord(shape.item, defs);
   const items = itemsOf(value, required ? (shape.schema.minItems ?? 0) : 0);
@@ -53,8 +55,8 @@ export function ListField({
   const lettered = isLettered(shape.item, defs);
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required}
       error={faultAt(faults, place)}
       labelElement="div"

@@ -1,7 +1,7 @@
 /** What a question still lacks before the server is asked: fields without a value, lists that are too short, filters half written. */
 
 import { isComplete } from "../filters/conditions";
-import { type Defs, formOfValue, humane, type Schema, shapeOf } from "./schema";
+import { type Defs, formOfValue, humane, type Schema, segmentOf, shapeOf } from "./schema";
 
 export interface Lack {
   place: string;
@@ -39,8 +39,9 @@ export function missing(schema: Schema, defs: Defs, value: unknown, place = ""):
       if (typeof value === "object" && !Array.isArray(value) && !hasOne(value, "property", "prop", "segments"))
         return [{ place: at("property"), sentence: "Choose a property." }];
       return fields(shape.schema, defs, value, at);
-    case "selector":
     case "segment":
+      return fields(shape.schema, defs, segmentOf(value), at);
+    case "selector":
     case "object":
       return fields(shape.schema, defs, value, at);
     case "text":

@@ -10,19 +10,21 @@ import { useKeys } from "../keys";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
+import { useHead } from "./head";
 import { layoutOf } from "./layout";
 import { More } from "./more";
-import { formOfValue, humane, type Schema, type Shape } from "./schema";
+import { type Defs, formOfValue, humane, type Schema, type Shape, segmentOf, shapeOf } from "./schema";
 import { withField } from "./values";
 
 type WithShape<Is extends Shape["is"]> = FieldProps & { shape: Extract<Shape, { is: Is }> };
 
 export function ConditionsField({ value, onChange, place, label, help, required }: FieldProps) {
+  const head = useHead(label, help);
   const { project, faults } = useForm();
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required}
       error={faultAt(faults, place)}
       labelElement="div"
@@ -75,11 +77,12 @@ export function OwnSegment({
 }
 
 export function SegmentField({ shape, value, onChange, place, label, help }: WithShape<"segment">) {
+  const head = useHead(label, help);
   const { project, faults } = useForm();
-  const given = typeof value === "string" ? { segment: value } : ((value as Condition | undefined) ?? { segment: "" });
+  const given: Condition = segmentOf(value) ?? { segment: "" };
   const own = given.segment !== null && typeof given.segment === "object";
   return (
-    <Input.Wrapper label={label} description={help} error={faultAt(faults, place)} labelElement="div">
+    <Input.Wrapper label={head.label} description={head.description} error={faultAt(faults, place)} labelElement="div">
       <SegmentRow
         project={project}
         owners={["event"]}
@@ -111,9 +114,10 @@ export function SegmentField({ shape, value, onChange, place, label, help }: Wit
 const FEW = 5;
 
 export function ObjectField({ shape, value, onChange, place, label, help, required }: WithShape<"object">) {
+  const head = useHead(label, help);
   const { defs, faults } = useForm();
   const given = value && typeof value === "object" && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-  const layout = layoutOf(shape.schema, defs, given);
+  const layout = layoutOf(shape.schema, defs, given, seenFirst(shape.fields, defs));
   const all = Object.keys(shape.fields).length <= FEW;
   const shown = all ? [...layout.main, ...layout.more.flatMap((group) => group.fields)] : layout.main;
   const rest = all ? [] : layout.more.flatMap((group) => group.fields);
@@ -131,8 +135,8 @@ export function ObjectField({ shape, value, onChange, place, label, help, requir
   );
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required && label !== ""}
       error={faultAt(faults, place)}
       labelElement="div"
@@ -153,10 +157,19 @@ export function ObjectField({ shape, value, onChange, place, label, help, requir
   );
 }
 
+/** Choices and events stand in sight in an object that is part of a question: of these it is made. */
+function seenFirst(fields: Defs, defs: Defs): Record<string, number> {
+  const first = Object.keys(fields).filter((name) =>
+    ["choice", "selector"].includes(shapeOf(fields[name] as Schema, defs).is),
+  );
+  return Object.fromEntries(first.map((name) => [name, Number.POSITIVE_INFINITY]));
+}
+
 const emptied = (given: Record<string, unknown>, required: boolean): unknown =>
   required || Object.keys(given).length ? given : undefined;
 
 export function MapField({ shape, value, onChange, place, label, help }: WithShape<"map">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const entries = Object.entries((value as Record<string, unknown> | undefined) ?? {});
   const { keys, added, removed } = useKeys(entries.length);
@@ -166,7 +179,7 @@ export function MapField({ shape, value, onChange, place, label, help }: WithSha
     return letters.find((letter) => !entries.some(([name]) => name === letter)) ?? `part${entries.length + 1}`;
   };
   return (
-    <Input.Wrapper label={label} description={help} error={faultAt(faults, place)} labelElement="div">
+    <Input.Wrapper label={head.label} description={head.description} error={faultAt(faults, place)} labelElement="div">
       <Stack gap="sm" mt={4}>
         {entries.map(([name, item], at) => (
           <Group key={keys[at]} gap="sm" align="flex-start" wrap="nowrap">
@@ -224,6 +237,7 @@ export function MapField({ shape, value, onChange, place, label, help }: WithSha
 
 /** A value that may have several forms: which one is chosen first. Another form begins empty. */
 export function UnionField({ shape, value, onChange, place, label, help, required }: WithShape<"union">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const blank = value === undefined || value === null;
   const chosen = blank ? -1 : formOfValue(shape.forms, value);
@@ -231,8 +245,8 @@ export function UnionField({ shape, value, onChange, place, label, help, require
   const begun = (schema: Schema) => (schema.type === "string" ? "" : schema.type === "array" ? [] : {});
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required && label !== ""}
       error={faultAt(faults, place)}
       labelElement="div"

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { layoutOf, optionHelp, usedIn } from "./layout";
+import { choicesOf, layoutOf, optionHelp, optionsOf, usedIn } from "./layout";
 import { missing } from "./missing";
 import { type Defs, formOfValue, humane, itemWord, type Schema, shapeOf } from "./schema";
 import { withField } from "./values";
@@ -123,7 +123,7 @@ test("what is required, filters and what examples use stand in sight", () => {
   expect(more.map((group) => [group.title, group.fields.map((field) => field.name)])).toEqual([
     ["How it counts", ["view"]],
     ["Sizes and lengths", ["bins"]],
-    ["For trend", ["interval"]],
+    ["For the trend", ["interval"]],
     ["Time and identity", ["timezone"]],
   ]);
 });
@@ -158,4 +158,30 @@ test("what a field says anyway is not written", () => {
   expect(withField({ a: 1 }, "b", 10, 10)).toEqual({ a: 1 });
   expect(withField({ a: 1 }, "b", 11, 10)).toEqual({ a: 1, b: 11 });
   expect(withField({ a: 1 }, "a", null, null)).toEqual({});
+});
+
+test("which options a field belongs to is read from its help", () => {
+  const field = (name: string, own: Schema) => ({ name, schema: own, required: false });
+  const measure = field("measure", {
+    enum: ["count", "sum", "average", "max", "quantile"],
+    description: "count: how many.",
+  });
+  const view = field("view", { enum: ["steps", "trend", "times"] });
+  const of = field("of", { enum: ["event", "group"] });
+  const choices = choicesOf([measure, view, of], {});
+  const options = (description: string) => optionsOf(field("x", { description }), choices)?.options;
+  expect(options("For sum to max: the property.")).toEqual(["sum", "average", "max"]);
+  expect(options("For count, and sum if wanted: over so long.")).toEqual(["count", "sum"]);
+  expect(options("For all views but steps: the step to measure from.")).toEqual(["trend", "times"]);
+  expect(options("With `of: group`: the group's type.")).toEqual(["group"]);
+  expect(options("Times: how far ahead.")).toEqual(["times"]);
+  expect(options("Property to split by.")).toBeUndefined();
+  expect(optionsOf(measure, choices)).toBeNull();
+});
+
+test("where one of two is given, both are in sight", () => {
+  const either: Schema = {
+    properties: { key: { type: "string" }, exposure: { type: "boolean", description: "Instead of key: the events." } },
+  };
+  expect(layoutOf(either, defs, {}, { exposure: 2 }, 2).main.map((one) => one.name)).toEqual(["exposure", "key"]);
 });

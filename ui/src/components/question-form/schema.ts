@@ -188,6 +188,15 @@ function fits(schema: Schema, value: unknown): boolean {
   return schema.type === "object" && known && (schema.required ?? []).every((name) => name in value);
 }
 
+/** People in a segment, however it was written: its name, the segment itself, or either with a moment. */
+export function segmentOf(value: unknown): Record<string, unknown> | null {
+  if (typeof value === "string") return { segment: value };
+  if (!value || typeof value !== "object" || Array.isArray(value)) return null;
+  return "segment" in value || Object.keys(value).length === 0
+    ? (value as Record<string, unknown>)
+    : { segment: value };
+}
+
 /** "time_to_convert" → "Time to convert"; "TrendLine" → "Trend line". */
 export function humane(name: string): string {
   const words = name
@@ -195,7 +204,8 @@ export function humane(name: string): string {
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
     .trim()
     .toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const said = words.charAt(0).toUpperCase() + words.slice(1);
+  return said.replace(/\b(sql|url|id|ids|utm|cuped)\b/gi, (short) => short.toUpperCase().replace("IDS", "IDs"));
 }
 
 /** What one item of a list is called on its button. */

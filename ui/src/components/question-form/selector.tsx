@@ -7,6 +7,8 @@ import { FilterBuilder } from "../filters/filter-builder";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
+import { Narrow } from "./head";
+import { choicesOf, optionsOf } from "./layout";
 import { useMore } from "./more";
 import { OwnSegment } from "./nested";
 import { type Defs, humane, type Schema, type Shape, shapeOf } from "./schema";
@@ -27,7 +29,7 @@ export function SelectorField({
   required,
 }: FieldProps & { shape: Extract<Shape, { is: "selector" }> }) {
   const { project, defs, faults } = useForm();
-  const given = selectorOf(value);
+  const given = selectorOf(value, /^name of a saved metric/i.test(help));
   const set = (change: Given) => onChange(kept({ ...(given ?? {}), ...change }, shape.fields));
   const isFormula = given !== null && typeof given.formula === "string" && "formula" in shape.fields;
   const event = typeof given?.event === "string" ? given.event : "";
@@ -80,9 +82,9 @@ export function SelectorField({
       )}
       {given !== null && (
         <>
-          {inline.map(field)}
+          <Narrow.Provider value={true}>{inline.map(field)}</Narrow.Provider>
           {isFormula ? (
-            "of" in shape.fields && field("of")
+            <Narrow.Provider value={true}>{"of" in shape.fields && field("of")}</Narrow.Provider>
           ) : (
             <FilterBuilder
               project={project}
@@ -99,7 +101,7 @@ export function SelectorField({
           {isFormula && lid}
           {opened && (
             <Stack gap="md" id={id}>
-              {more.map(field)}
+              <Narrow.Provider value={true}>{more.map(field)}</Narrow.Provider>
               {isFormula && (
                 <button type="button" className={classes.plain} onClick={() => onChange({})}>
                   Count events instead of the formula
@@ -125,9 +127,9 @@ function Head({ label, help, required }: { label: string; help: string; required
   );
 }
 
-/** A bare text is a name; nothing is nothing chosen yet. */
-export function selectorOf(value: unknown): Given | null {
-  if (typeof value === "string") return { event: value };
+/** A bare text is a name, of an event or of a metric; nothing is nothing chosen yet. */
+export function selectorOf(value: unknown, ofMetric = false): Given | null {
+  if (typeof value === "string") return ofMetric ? { metric: value } : { event: value };
   return value && typeof value === "object" && !Array.isArray(value) ? (value as Given) : null;
 }
 
@@ -143,23 +145,40 @@ function pickedOf(given: Given | null): Picked | null {
   return { event: typeof given.event === "string" ? given.event : null };
 }
 
-/** What is chosen first stands in sight: the choices, and what goes with a choice that is not the usual one. */
+/** The first choice stands in sight, with what its option needs; the rest is under the lid, unless it belongs to another option. */
 function sorted(fields: Defs, defs: Defs, given: Given, isFormula: boolean): { inline: string[]; more: string[] } {
-  const names = Object.keys(fields).filter((name) => !OWN.includes(name));
-  const shapes = new Map(names.map((name) => [name, shapeOf(fields[name] as Schema, defs)]));
-  const choice =
-    isFormula || given.metric !== undefined ? undefined : names.find((name) => shapes.get(name)?.is === "choice");
-  const unusual =
-    choice !== undefined && given[choice] !== undefined && given[choice] !== shapes.get(choice)?.schema.default;
-  const inline = names.filter((name) => name === choice || (unusual && shapes.get(name)?.is === "property"));
-  const rest = names.filter((name) => !inline.includes(name));
+  const all = Object.entries(fields).map(([name, schema]) => ({ name, schema, required: false }));
+  const choices = choicesOf(all, defs);
+  const names = all.filter(({ name }) => !OWN.includes(name));
   // A formula has none of its own, and a saved metric says all itself.
-  const own =
-    isFormula || given.metric !== undefined
-      ? rest.filter((name) => shapes.get(name)?.is === "switch" || given[name] !== undefined)
-      : rest;
-  return { inline, more: ["name" in fields ? "name" : "", ...own].filter(Boolean) };
+  if (isFormula || given.metric !== undefined) {
+    const left = names.filter(({ name, schema }) => given[name] !== undefined || shapeOf(schema, defs).is === "switch");
+    return {
+      inline: [],
+      more: withName(
+        fields,
+        left.map(({ name }) => name),
+      ),
+    };
+  }
+  const first = names.find(({ name }) => choices.has(name))?.name;
+  const inline: string[] = [];
+  const more: string[] = [];
+  for (const field of names) {
+    const only = optionsOf(field, choices);
+    const value = only ? (given[only.field] ?? fields[only.field]?.default) : undefined;
+    const needed = only?.field === first && only?.options.includes(String(value)) && isShort(field.schema, defs);
+    if (field.name === first || needed) inline.push(field.name);
+    else if (only === null || only.options.includes(String(value)) || given[field.name] !== undefined)
+      more.push(field.name);
+  }
+  return { inline, more: withName(fields, more) };
 }
+
+/** What an option cannot do without stands beside it: a property, a number. */
+const isShort = (schema: Schema, defs: Defs): boolean => ["property", "number"].includes(shapeOf(schema, defs).is);
+
+const withName = (fields: Defs, names: string[]): string[] => ("name" in fields ? ["name", ...names] : names);
 
 function kept(given: Given, fields: Defs): Given {
   const empty = Object.keys(given).filter(

@@ -8,16 +8,15 @@ import {
   NumberInput,
   SegmentedControl,
   Select,
-  Stack,
   Switch,
   TagsInput,
-  Text,
   Textarea,
   TextInput,
 } from "@mantine/core";
 import { useState } from "react";
 import { PropertyPicker } from "../filters/property-picker";
 import { type FieldProps, faultAt, useForm } from "./context";
+import { useHead } from "./head";
 import { optionHelp } from "./layout";
 import { humane, type Shape } from "./schema";
 
@@ -31,12 +30,13 @@ export function ChoiceField({ shape, value, onChange, place, label, help, requir
   const error = faultAt(faults, place);
   const chosen = value === undefined || value === null ? shape.schema.default : value;
   const own = optionHelp(help, shape.options);
-  const said = Object.keys(own).length ? own[String(chosen)] : help;
+  const said = own[String(chosen)] ?? help;
+  const head = useHead(label, said ? sentence(said) : "");
   const data = shape.options.map((option) => ({ value: option, label: humane(option) }));
   const narrow = data.length <= 4 && data.reduce((letters, option) => letters + option.label.length, 0) <= WIDEST;
   if (narrow && !shape.nullable && chosen !== undefined && chosen !== null)
     return (
-      <Input.Wrapper label={label} description={said ? sentence(said) : null} error={error} labelElement="div">
+      <Input.Wrapper label={head.label} description={head.description} error={error} labelElement="div">
         <SegmentedControl
           aria-label={label}
           data={data}
@@ -50,8 +50,8 @@ export function ChoiceField({ shape, value, onChange, place, label, help, requir
     );
   return (
     <Select
-      label={label}
-      description={said ? sentence(said) : null}
+      label={head.label}
+      description={head.description}
       data={data.map((option) => ({ ...option }))}
       value={chosen === undefined || chosen === null ? null : String(chosen)}
       onChange={(option) => onChange(option ?? undefined)}
@@ -66,6 +66,7 @@ export function ChoiceField({ shape, value, onChange, place, label, help, requir
 }
 
 export function ChoicesField({ shape, value, onChange, place, label, help }: Of<"choices">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const chosen = Array.isArray(value)
     ? value.map(String)
@@ -74,8 +75,8 @@ export function ChoicesField({ shape, value, onChange, place, label, help }: Of<
       : [String(value)];
   return (
     <MultiSelect
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       data={shape.options.map((option) => ({ value: option, label: humane(option) }))}
       value={chosen}
       onChange={onChange}
@@ -86,12 +87,13 @@ export function ChoicesField({ shape, value, onChange, place, label, help }: Of<
 }
 
 export function NumberField({ shape, value, onChange, place, label, help, required }: Of<"number">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const { schema } = shape;
   return (
     <NumberInput
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       value={typeof value === "number" ? value : ""}
       placeholder={typeof schema.default === "number" ? String(schema.default) : "Not set"}
       onChange={(number) => onChange(typeof number === "number" ? number : undefined)}
@@ -106,11 +108,12 @@ export function NumberField({ shape, value, onChange, place, label, help, requir
 }
 
 export function SwitchField({ shape, value, onChange, place, label, help }: Of<"switch">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   return (
     <Switch
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       checked={Boolean(value ?? shape.schema.default ?? false)}
       onChange={(event) => onChange(event.currentTarget.checked)}
       error={faultAt(faults, place)}
@@ -119,14 +122,15 @@ export function SwitchField({ shape, value, onChange, place, label, help }: Of<"
 }
 
 export function TextField({ shape, value, onChange, place, label, help, required }: Of<"text" | "word">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const example = shape.schema.examples?.[0];
   const normal = typeof shape.schema.default === "string" && shape.schema.default ? shape.schema.default : "";
   const formula = place === "formula" || place.endsWith(".formula");
   return (
     <TextInput
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       value={value === undefined || value === null ? "" : String(value)}
       placeholder={normal || (typeof example === "string" ? `Such as ${example}` : "")}
       onChange={(event) => onChange(written(event.currentTarget.value, shape.is === "word"))}
@@ -145,6 +149,7 @@ function written(text: string, word: boolean): string | number | undefined {
 }
 
 export function TextsField({ shape, value, onChange, place, label, help }: Of<"texts">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const given = (value ?? shape.schema.default ?? []) as unknown;
   const texts = (Array.isArray(given) ? given : [given]).map(String);
@@ -152,8 +157,8 @@ export function TextsField({ shape, value, onChange, place, label, help }: Of<"t
     onChange(next.length === 0 ? undefined : shape.numbers ? next.map(Number).filter(Number.isFinite) : next);
   return (
     <TagsInput
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       placeholder={texts.length ? "" : "Type and press Enter"}
       value={texts}
       onChange={take}
@@ -179,13 +184,19 @@ export function windowOf(value: unknown): { value: number; unit: string } | null
 export const windowText = (value: number, unit: string): string => `${value} ${unit}${value === 1 ? "" : "s"}`;
 
 export function WindowField({ shape, value, onChange, place, label, help }: Of<"window">) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const normal = windowOf(shape.schema.default);
   const given = windowOf(value);
   const [unit, setUnit] = useState(given?.unit ?? normal?.unit ?? windowOf(shape.schema.examples?.[0])?.unit ?? "day");
   const shown = given?.unit ?? unit;
   return (
-    <Input.Wrapper label={label} description={help} error={faultAt(faults, place, true)} labelElement="div">
+    <Input.Wrapper
+      label={head.label}
+      description={head.description}
+      error={faultAt(faults, place, true)}
+      labelElement="div"
+    >
       <Group gap="sm" wrap="nowrap" mt={4}>
         <NumberInput
           aria-label={`${label}, how many`}
@@ -212,49 +223,39 @@ export function WindowField({ shape, value, onChange, place, label, help }: Of<"
 }
 
 export function PropertyField({ shape, value, onChange, place, label, help, required }: Of<"property">) {
+  const head = useHead(label, help);
   const { project, faults } = useForm();
   const text = typeof value === "string" ? value : "";
   const normal = typeof shape.schema.default === "string" ? shape.schema.default : "";
   return (
     <Input.Wrapper
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       required={required}
       error={faultAt(faults, place)}
       labelElement="div"
     >
-      <Stack gap={4} mt={4}>
-        <PropertyPicker
-          project={project}
-          label={label}
-          placeholder={normal || "Choose a property"}
-          value={text ? { property: text, of: "event" } : null}
-          onChange={(picked) => onChange(picked.property)}
-        />
-        {text && !required && (
-          <Text size="xs">
-            <button
-              type="button"
-              onClick={() => onChange(undefined)}
-              style={{ all: "unset", cursor: "pointer", textDecoration: "underline" }}
-            >
-              Clear
-            </button>
-          </Text>
-        )}
-      </Stack>
+      <PropertyPicker
+        project={project}
+        label={label}
+        placeholder={normal || "Choose a property"}
+        value={text ? { property: text, of: "event" } : null}
+        onChange={(picked) => onChange(picked.property)}
+        onClear={required ? undefined : () => onChange(undefined)}
+      />
     </Input.Wrapper>
   );
 }
 
 /** What no widget knows: as JSON; anything else is a text. */
 export function AnythingField({ value, onChange, place, label, help }: FieldProps) {
+  const head = useHead(label, help);
   const { faults } = useForm();
   const [text, setText] = useState(() => anyText(value));
   return (
     <Textarea
-      label={label}
-      description={help}
+      label={head.label}
+      description={head.description}
       placeholder="Text, a number, or JSON"
       value={text}
       autosize

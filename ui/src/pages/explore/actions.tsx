@@ -3,6 +3,7 @@ import { notifications } from "@mantine/notifications";
 import { IconDots, IconHistory, IconLayoutDashboard, IconLink, IconPlus, IconReceipt } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Kind, Question } from "../../api/types";
+import type { ChartChoice } from "../../charts";
 import { AddToBoard } from "./add-to-board";
 import { ExplainDrawer } from "./explain";
 import { History } from "./history";
@@ -21,7 +22,7 @@ interface Props {
   /** Whether it is the saved question, word for word. */
   unchanged: boolean;
   version: number;
-  chart: string;
+  chart: ChartChoice;
   maySave: boolean;
   /** Whether it could be asked as it is. */
   whole: boolean;

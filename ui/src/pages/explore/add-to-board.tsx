@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import { useDefinitions, useSaveDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import type { Question } from "../../api/types";
+import type { ChartChoice } from "../../charts";
 import { ErrorNote } from "../../components/states";
 import { type BoardBody, withTile } from "./tile";
 
@@ -14,7 +15,7 @@ interface Props {
   /** The name of the saved question that it is, unchanged; the tile then follows its later versions. */
   saved: string;
   title: string;
-  chart: string;
+  chart: ChartChoice;
   opened: boolean;
   onClose: () => void;
 }
@@ -43,7 +44,7 @@ function Form({ project, question, saved, title, chart, onClose }: Omit<Props, "
     const tile = {
       title: heading.trim(),
       question: saved ? { saved } : question,
-      ...(chart ? { chart: { type: chart } } : {}),
+      ...(Object.keys(chart).length ? { chart: { ...chart } } : {}),
     };
     const body = withTile((found?.body as BoardBody | undefined) ?? { title: target, tiles: [] }, tile);
     save.mutate(

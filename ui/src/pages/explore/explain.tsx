@@ -40,13 +40,29 @@ function Cost({ found }: { found: Explanation }) {
   );
 }
 
+/** The engine's plan, or the statement as it runs; a statement that a person wrote has no plan, as looking for one might run parts of it. */
+function Lines({ title, text }: { title: string; text: string }) {
+  if (!text) return null;
+  return (
+    <div>
+      <Title order={3} mb="sm">
+        {title}
+      </Title>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach it */}
+      <pre className={classes.plan} tabIndex={0}>
+        {text}
+      </pre>
+    </div>
+  );
+}
+
 /** The plan beside an editor; it follows what is typed. */
 export function PlanBeside({ project, question }: { project: string; question: Question | null }) {
   const { data, error, isFetching } = useExplanation(project, question);
   return (
-    <section aria-label="Plan">
+    <section aria-label="Cost and plan">
       <Group gap="sm" mb="sm">
-        <Title order={3}>Plan</Title>
+        <Title order={3}>What it reads</Title>
         {isFetching && (
           <Text size="xs" c="dimmed">
             reckoning
@@ -58,7 +74,11 @@ export function PlanBeside({ project, question }: { project: string; question: Q
       {question !== null && !error && data && (
         <Stack gap="md">
           <Cost found={data} />
-          <pre className={classes.plan}>{data.plan.join("\n")}</pre>
+          {data.plan.length > 0 ? (
+            <Lines title="Plan" text={data.plan.join("\n")} />
+          ) : (
+            <Lines title="As it runs, within your project" text={data.sql} />
+          )}
         </Stack>
       )}
     </section>
@@ -87,12 +107,7 @@ export function ExplainDrawer({
       ) : (
         <Stack gap="lg">
           <Cost found={data} />
-          <div>
-            <Title order={3} mb="sm">
-              Plan
-            </Title>
-            <pre className={classes.plan}>{data.plan.join("\n")}</pre>
-          </div>
+          <Lines title="Plan" text={data.plan.join("\n")} />
           <div>
             <Title order={3} mb="sm">
               Statement

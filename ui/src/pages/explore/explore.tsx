@@ -8,9 +8,11 @@ import { useDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import { atLeast } from "../../api/me";
 import type { Kind, Question } from "../../api/types";
+import type { ChartChoice } from "../../charts";
 import { AnswerView } from "../../components/answer-view";
 import type { Fault } from "../../components/question-form/context";
 import { codeFields } from "../../components/question-form/question-form";
+import { without } from "../../components/question-form/values";
 import { Empty, ErrorNote, PageHead, RowsSkeleton } from "../../components/states";
 import { useProject, useUrlValue } from "../../state/url";
 import { Actions } from "./actions";
@@ -41,7 +43,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   const question = useQuestion(project.id, kinds);
   const { draft, kind, asked, saved, start } = question;
   const definition = useDefinition(project.id, "question", saved);
-  const [chart, setChart] = useUrlValue<string>("chart", "");
+  const [chart, setChart] = useUrlValue<ChartChoice>("chart", {});
   const [side, setSide] = useState<"question" | "answer">("question");
   const phone = useMediaQuery("(max-width: 48em)") ?? false;
   const answer = useAnswer(project.id, asked);
@@ -136,13 +138,15 @@ function Explore({ kinds }: { kinds: Kind[] }) {
                 onKind={(chosen) => start(ofKind(chosen, draft))}
                 onStart={start}
               />
-              {code && <PlanBeside project={project.id} question={question.lacks.length ? null : draft} />}
+              {code && (
+                <div>
+                  <Button mb="md" fullWidth onClick={question.ask} disabled={question.lacks.length > 0} variant="light">
+                    Ask
+                  </Button>
+                  <PlanBeside project={project.id} question={question.lacks.length ? null : draft} />
+                </div>
+              )}
             </div>
-            {code && (
-              <Button mt="md" onClick={question.ask} disabled={question.lacks.length > 0} variant="light">
-                Ask
-              </Button>
-            )}
           </section>
         )}
         {shows("answer") && (
@@ -155,7 +159,14 @@ function Explore({ kinds }: { kinds: Kind[] }) {
               onAsk={question.ask}
             />
             {asked && asked.kind === draft.kind ? (
-              <AnswerView project={project.id} question={asked} chart={chart} onChart={setChart} height={420} />
+              <AnswerView
+                project={project.id}
+                question={asked}
+                chart={chart}
+                onChart={setChart}
+                onFilter={(condition) => question.edit({ ...draft, filters: [...listOf(draft.filters), condition] })}
+                onRange={(range) => question.edit({ ...without(draft, "last", "date_from", "date_to"), ...range })}
+              />
             ) : (
               question.lacks.length === 0 && !code && <Loader size="sm" aria-label="Asking" />
             )}
@@ -167,3 +178,4 @@ function Explore({ kinds }: { kinds: Kind[] }) {
 }
 
 const NONE: Fault[] = [];
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
