@@ -7,7 +7,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -97,6 +97,7 @@ class Local:
     removal: Removal
     engine: Engine
     changes: Changes
+    state: Callable[[], object]
 
     def log_writer(self, name: str) -> FileLogWriter:
         """See `log_writer`."""
@@ -140,6 +141,10 @@ def open_local(settings: Settings) -> Iterator[Local]:
             removal=removal,
             tracking=tracking,
         )
+
+        def state() -> object:
+            return loader.progress.batches, identity.switches
+
         engine = Engine(
             store,
             catalog,
@@ -149,10 +154,10 @@ def open_local(settings: Settings) -> Iterator[Local]:
             watermark=partial(_watermark, reader),
             clock=_now,
             version=VERSION,
-            changes=lambda: (loader.progress.batches, identity.switches),
+            changes=state,
         )
         letters = DeadLetters(store, judged(partial(decode, settings), tracking.current), _Appender(settings))
-        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine, changes)
+        yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine, changes, state)
 
 
 def rooms_of(local: Local) -> Rooms:
@@ -176,6 +181,7 @@ def rooms_of(local: Local) -> Rooms:
         version=VERSION,
         started_at=_now(),
         changes=local.changes,
+        state=local.state,
     )
 
 

@@ -59,6 +59,7 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("POST", "/graphql", {"query": "{projects {id}}"}, "own"),
     ("GET", "/api/v1/projects", None, "server"),
     ("POST", "/api/v1/projects", {"name": "made by the matrix"}, "server"),
+    ("POST", "/api/v1/demo", {"name": "demo of the matrix"}, "server"),
     ("GET", "/api/v1/ledger", None, "server"),
     ("POST", "/api/v1/backup", {"folder": "/no/such/folder"}, "server"),
 ]

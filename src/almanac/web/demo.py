@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from almanac.core.errors import unavailable
+from almanac.core.errors import invalid
 from almanac.watch.demo import EVENTS, start_page
 from almanac.web.auth import Caller
 from almanac.web.errors import Json, responses
@@ -40,7 +40,7 @@ def make(new: NewDemo, caller: Caller) -> Response:
     caller.rule()
     rooms = caller.rooms
     if not rooms.settings.serve_file.is_file():
-        raise unavailable("No server takes events here.", way_out="Start it with `almanac serve`.")
+        raise invalid("No server takes events here.", way_out="Start it with `almanac serve`.")
     project, keys = rooms.catalog.create_project(new.name)
     rooms.catalog.update_project(replace(project, settings={**project.settings, "start_page": start_page(_PACK)}))
     _fill(rooms, project.id, keys)

@@ -33,6 +33,7 @@ from almanac.web import (
     tracking,
     transfer,
 )
+from almanac.web.again import Again
 from almanac.web.auth import Caller, House, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
@@ -68,6 +69,9 @@ def create_app(rooms: Rooms) -> FastAPI:
     # Tools wait for other paths of this app, so that their threads are none of those.
     app.state.tools = CapacityLimiter(WAITING_PER_SLOT)
     errors.install(app)
+    if rooms.settings.cache_seconds > 0:
+        metrics: Metrics = app.state.metrics
+        app.add_middleware(Again, state=rooms.state, count=lambda kind, seconds: metrics.asked(kind, "ok", seconds))
     for part in (
         router,
         manage.router,

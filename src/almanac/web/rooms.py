@@ -198,3 +198,4 @@ class Rooms:
     version: str
     started_at: datetime
     changes: Changes = field(default_factory=Changes)  # tells whose data changed
+    state: Callable[[], object] = lambda: None  # another value whenever the store may have changed; None where nobody knows
