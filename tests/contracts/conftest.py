@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 
 def _tool(name: str) -> str | None:
@@ -60,3 +61,17 @@ def postgres_server() -> Iterator[str]:
         process.terminate()
         process.wait(30)
         shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new catalog may be, in a file and in a real server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "a folder?" / "catalog.db")
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{time.time_ns()}"
+    engine = sa.create_engine(f"postgresql+pg8000://{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"postgresql://{server}/{name}"

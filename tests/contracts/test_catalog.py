@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,19 +25,6 @@ from almanac.core.errors import AlmanacError, Code
 from almanac.core.ports import Catalog, Definition, Project
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "a folder?" / "catalog.db")
-    server = request.getfixturevalue("postgres_server")
-    name = f"test_{time.time_ns()}"
-    engine = sa.create_engine(f"postgresql+pg8000://{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"postgresql://{server}/{name}"
 
 
 @pytest.fixture

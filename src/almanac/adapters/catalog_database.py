@@ -165,3 +165,8 @@ def _translated() -> Iterator[None]:
         raise
     except (SQLAlchemyError, OSError) as error:
         raise unavailable("The catalog is out of reach.", way_out="Check the catalog's disk or server, then come back.") from error
+
+
+def plain(value: str) -> str:
+    """A text that any database takes as a value; what it changes is in no text that we keep."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "?")

@@ -1,4 +1,4 @@
-"""The catalog in SQLite or PostgreSQL: projects, keys (by the SHA-256 of their secrets only), definitions and small documents."""
+"""The catalog in SQLite or PostgreSQL: projects, keys (by the SHA-256 of their secrets only), definitions, small documents, accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from almanac.adapters import catalog_definitions, catalog_keys
+from almanac.adapters.catalog_accounts import SqlAccounts
 from almanac.adapters.catalog_database import Database
+from almanac.adapters.catalog_database import plain as _plain
 from almanac.adapters.catalog_memory import Memory
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
 from almanac.core.ports import Definition, Key, Project
@@ -63,6 +65,7 @@ class SqlCatalog:
         self._database = Database(address)
         self._memory = Memory(self._database.state)
         self._clock = clock
+        self.accounts = SqlAccounts(self._database, self._memory, clock)
 
     def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
         """As the port says. Raises `invalid` for an empty or overlong name, an odd key or an unknown zone."""
@@ -299,11 +302,6 @@ def _checked_text(value: str, place: str, longest: int) -> str:
     if not 0 < len(value) <= longest or "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise invalid(f"This cannot be a {place}.", place=place, way_out=f"Use 1 to {longest} characters.")
     return value
-
-
-def _plain(value: str) -> str:
-    """A text that any database takes as a value; what it changes is in no text that we keep."""
-    return value.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _name_taken(name: str) -> AlmanacError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from almanac.cli import data, dead_letters, definitions, keys, operation, people, projects, questions, tracking
+from almanac.cli import data, dead_letters, definitions, keys, operation, people, projects, questions, tracking, users
 from almanac.cli.wiring import Commands
 
 app = Commands(
@@ -19,6 +19,7 @@ app = Commands(
 operation.add_servers(app)
 app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
+app.add_typer(users.app, name="user")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(definitions.app, name="definitions")
 app.add_typer(tracking.app, name="tracking-plan")

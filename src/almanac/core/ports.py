@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from almanac.core.accounts import Accounts
 from almanac.core.event import Event
 from almanac.core.sql import Sql
 
@@ -253,7 +254,12 @@ class Definition:
 
 
 class Catalog(Protocol):
-    """Small things that change by people's hands: projects, keys, definitions, documents."""
+    """Small things that change by people's hands: projects, keys, definitions, documents; and the people themselves."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who signs in, and what he may do where."""
+        ...
 
     def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> tuple[Project, dict[str, str]]:
         """A new project and its keys by role (`write`, `read`, `admin`), in the only moment when they can be read. Raises `conflict`
@@ -273,8 +279,9 @@ class Catalog(Protocol):
         ...
 
     def delete_project(self, id_: str) -> None:
-        """Removes a project with its keys and documents, in one step: from then on its keys are not known, its name is free again, and its
-        id belongs to nobody for ever, as events under it may still be on their way. Raises `not_found`."""
+        """Removes a project with its keys, documents, definitions, members and invitations, in one step: from then on its keys are not
+        known, its name is free again, and its id belongs to nobody for ever, as events under it may still be on their way. Raises
+        `not_found`."""
         ...
 
     def deleted_projects(self, *, emptied: bool | None = None) -> frozenset[str]:

@@ -79,7 +79,7 @@ class HttpTransport:
 class _Owner(Visitor):
     """Whoever can open the data folder may do everything."""
 
-    def key(self) -> Key:
+    def who(self) -> Key:
         return Key("admin", "", "")
 
 

@@ -30,7 +30,7 @@ class DefinitionBody(BaseModel):
     name: str
     version: int = Field(description="1 for the first.")
     body: dict[str, Any] = Field(description="The metric, segment, question or entry itself.")
-    author: str = Field(description="The name of the key that saved it.")
+    author: str = Field(description="The name of whoever saved it, or of the key.")
     removed: bool = Field(description="True: with this version the name stands for nothing.")
     saved_at: str
 
@@ -89,11 +89,11 @@ def plan(project: ProjectName, file: DefinitionFile, caller: Caller, prune: Prun
     return Json([change.as_json() for change in changes])
 
 
-@router.post("/definitions/apply", response_model=list[ChangeBody], responses=_ENTER, summary="Save a file of definitions (admin)")
+@router.post("/definitions/apply", response_model=list[ChangeBody], responses=_ENTER, summary="Save a file of definitions (analyst)")
 def apply(project: ProjectName, file: DefinitionFile, caller: Caller, prune: Prune = False) -> Response:
     """All are checked before the first is saved. What is unchanged gets no new version."""
-    found = caller.enter(project, "admin")
-    changes = caller.rooms.definitions.apply(found.id, file.model_dump(exclude_unset=True), prune=prune, author=_author(caller))
+    found = caller.enter(project, "edit")
+    changes = caller.rooms.definitions.apply(found.id, file.model_dump(exclude_unset=True), prune=prune, author=caller.author())
     return Json([change.as_json() for change in changes])
 
 
@@ -125,7 +125,7 @@ def versions(project: ProjectName, kind: Kind, name: Name, caller: Caller) -> Re
 
 
 @router.put(
-    "/definitions/{kind}/{name}", response_model=DefinitionBody, responses=_ENTER | responses(409), summary="Save a definition (admin)"
+    "/definitions/{kind}/{name}", response_model=DefinitionBody, responses=_ENTER | responses(409), summary="Save a definition (analyst)"
 )
 def save(
     project: ProjectName,
@@ -136,16 +136,16 @@ def save(
     expected: Annotated[int | None, Query(ge=0, description="Refuse when another version than this is in force; 0: when any is.")] = None,
 ) -> Response:
     """A further version; what it said before stays in its history."""
-    found = caller.enter(project, "admin")
-    saved = caller.rooms.definitions.save(found.id, kind, name, body, author=_author(caller), expected=expected)
+    found = caller.enter(project, "edit")
+    saved = caller.rooms.definitions.save(found.id, kind, name, body, author=caller.author(), expected=expected)
     return Json(shown(saved))
 
 
-@router.delete("/definitions/{kind}/{name}", status_code=204, responses=_ENTER | responses(409), summary="Remove a definition (admin)")
+@router.delete("/definitions/{kind}/{name}", status_code=204, responses=_ENTER | responses(409), summary="Remove a definition (analyst)")
 def remove(project: ProjectName, kind: Kind, name: Name, caller: Caller) -> Response:
     """Its history stays, and it can be saved again. Refused while other definitions go by it."""
-    found = caller.enter(project, "admin")
-    caller.rooms.definitions.remove(found.id, kind, name, author=_author(caller))
+    found = caller.enter(project, "edit")
+    caller.rooms.definitions.remove(found.id, kind, name, author=caller.author())
     return Response(status_code=204)
 
 
@@ -154,11 +154,6 @@ def compared(project: ProjectName, receipts: Receipts, caller: Caller) -> Respon
     """In words, from their receipts: range, zone, filters, definitions, merges, age."""
     caller.enter(project, "read")
     return Json([difference.as_json() for difference in compare(receipts.first, receipts.second)])
-
-
-def _author(caller: Caller) -> str:
-    key = caller.key()
-    return key.name or (f"{key.prefix}…{key.last_four}" if key.prefix else "the command line")
 
 
 def shown(item: Definition) -> dict[str, Any]:

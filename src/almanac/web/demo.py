@@ -19,6 +19,7 @@ from almanac.watch.demo import EVENTS, start_page
 from almanac.web.auth import Caller
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
+from almanac.web.manage import own
 from almanac.web.projects import shown
 from almanac.web.rooms import Rooms
 
@@ -42,6 +43,7 @@ def make(new: NewDemo, caller: Caller) -> Response:
     if not rooms.settings.serve_file.is_file():
         raise invalid("No server takes events here.", way_out="Start it with `almanac serve`.")
     project, keys = rooms.catalog.create_project(new.name)
+    own(caller, project.id)
     rooms.catalog.update_project(replace(project, settings={**project.settings, "start_page": start_page(_PACK)}))
     _fill(rooms, project.id, keys)
     return Json(shown(project), status_code=202)

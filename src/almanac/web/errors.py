@@ -50,9 +50,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of these error statuses; 400 and 503 belong to every path."""
     words = {
         400: "The input is wrong.",
-        401: "No key, or a wrong one.",
-        403: "The key may not do this.",
-        404: "No such thing, or not this key's.",
+        401: "No key and no session, or a wrong one.",
+        403: "The key or the role may not do this.",
+        404: "No such thing, or not the caller's.",
         409: "The thing's state forbids this.",
         413: "The body is too large.",
         429: "Over a limit; come back later.",
@@ -169,7 +169,7 @@ class Wall:
 
 
 def _as_json(scope: Scope) -> Scope:
-    """`curl -d '{...}'` says that it sends a form. No key travels in a cookie here, so the type guards nothing."""
+    """`curl -d '{...}'` says that it sends a form. The type guards nothing: whoever comes by a cookie shows more than that (auth.py)."""
     headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-type"]
     return {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
 

@@ -267,14 +267,6 @@ class KeyEnd(Form):
     grace_hours: float = Field(0.0, ge=0, le=8784, description=_GRACE)
 
 
-class WhoBody(BaseModel):
-    """Who the key is."""
-
-    role: str
-    server: bool = Field(description="True for the server's admin key, which enters all projects.")
-    projects: list[ProjectBody]
-
-
 class Replay(Form):
     """Dead letters to send again."""
 

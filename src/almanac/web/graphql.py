@@ -79,7 +79,7 @@ async def graphql(operation: Operation, caller: Caller, request: Request) -> Res
 
 
 def _executed(operation: Operation, desk: Desk) -> Response:
-    desk.visitor.key()  # nobody without a key reads even the schema
+    desk.visitor.who()  # nobody without a key reads even the schema
     schema = _schema()
     from strawberry.schema.exceptions import CannotGetOperationTypeError
 

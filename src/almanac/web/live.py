@@ -20,6 +20,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.datastructures import Headers
@@ -28,7 +29,7 @@ from websockets.http11 import Request as HandshakeRequest
 from websockets.http11 import Response as HandshakeResponse
 
 from almanac.core.errors import AlmanacError, Code, conflict, denied, invalid, limited
-from almanac.web.auth import Visitor
+from almanac.web.auth import COOKIE, Visitor, same_host
 from almanac.web.errors import Json, unforeseen
 from almanac.web.live_hub import Hub
 from almanac.web.live_topics import Topic, as_json
@@ -228,9 +229,7 @@ class Session:
 
     async def _greet(self, secret: str) -> None:
         try:
-            key = await self._live.hub.in_thread(lambda: Visitor(self._live.rooms, secret).key())
-            if key.role == "write":
-                raise denied("This is a key of role write: it may only send events.", way_out="A read key may do this.", status=403)
+            await self._live.hub.in_thread(Visitor(self._live.rooms, secret).reader)
         except AlmanacError as error:
             self.say(_error(error))
             self.close(REFUSED if error.code is Code.DENIED else TRY_AGAIN, error.message)
@@ -360,7 +359,15 @@ def _secret(socket: ServerConnection) -> str:
     if kind.lower() == "bearer" and secret.strip():
         return secret.strip()
     offered = [name.strip() for line in headers.get_all("Sec-WebSocket-Protocol") for name in line.split(",")]
-    return next((name.removeprefix(KEY_PREFIX) for name in offered if name.startswith(KEY_PREFIX)), "")
+    return next((name.removeprefix(KEY_PREFIX) for name in offered if name.startswith(KEY_PREFIX)), "") or _token(headers)
+
+
+def _token(headers: Headers) -> str:
+    """Of whoever is signed in. A browser sends its cookies whichever page makes it connect, so only a page of this server counts."""
+    origins, hosts = headers.get_all("Origin"), headers.get_all("Host") + headers.get_all("X-Forwarded-Host")
+    if len(origins) != 1 or not same_host(origins[0], hosts):
+        return ""
+    return cookie_parser("; ".join(headers.get_all("Cookie"))).get(COOKIE, "")
 
 
 def _object(text: str | bytes) -> dict[str, Any]:

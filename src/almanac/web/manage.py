@@ -9,8 +9,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from almanac.core.accounts import SignedIn
 from almanac.web import forms
-from almanac.web.auth import Caller
+from almanac.web.auth import Caller, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.projects import CatalogProjects, really, shown
 
@@ -35,18 +36,6 @@ def _admin_post(path: str, answer: type[BaseModel], summary: str, tag: str, *sta
 
 
 @router.get(
-    "/me", response_model=forms.WhoBody, responses=responses(401), summary="Who the key is, and the projects it enters", tags=["projects"]
-)
-def me(caller: Caller) -> Response:
-    """A page or a client that holds a key alone starts here."""
-    key, catalog = caller.key(), caller.rooms.catalog
-    projects = [catalog.project(key.project)] if key.project else catalog.projects()
-    if key.role == "write":
-        projects = []
-    return Json({"role": key.role, "server": not key.project, "projects": [shown(project) for project in projects]})
-
-
-@router.get(
     "/projects",
     response_model=list[forms.ProjectBody],
     responses=responses(401, 403),
@@ -68,9 +57,18 @@ def projects(caller: Caller) -> Response:
     tags=["projects"],
 )
 def make_project(new: forms.NewProject, caller: Caller) -> Response:
-    """With its three keys, in the only moment when they can be read."""
+    """With its three keys, in the only moment when they can be read. Whoever is signed in becomes its owner."""
     caller.rule()
-    return Json(CatalogProjects(caller.rooms.catalog).create_project(**new.model_dump()), status_code=201)
+    made = CatalogProjects(caller.rooms.catalog).create_project(**new.model_dump())
+    own(caller, made["id"])
+    return Json(made, status_code=201)
+
+
+def own(caller: Visitor, project: str) -> None:
+    """Whoever is signed in becomes the owner of the project that he made."""
+    who = caller.who()
+    if isinstance(who, SignedIn):
+        caller.rooms.catalog.accounts.set_role(project, who.user.id, "owner")
 
 
 @router.get("/projects/{project}", response_model=forms.ProjectBody, responses=_ENTER, summary="One project", tags=["projects"])
@@ -90,12 +88,16 @@ def change_project(project: ProjectName, change: forms.ProjectChange, caller: Ca
 
 
 @router.delete(
-    "/projects/{project}", response_model=forms.EndedProject, responses=_ENTER, summary="Delete a project (admin)", tags=["projects"]
+    "/projects/{project}",
+    response_model=forms.EndedProject,
+    responses=_ENTER,
+    summary="Delete a project (owner, or an admin key)",
+    tags=["projects"],
 )
 def delete_project(project: ProjectName, end: forms.ProjectEnd, caller: Caller) -> Response:
     """For ever: its keys stop within seconds, its events and everything known of them are deleted, and nothing that is still on its way
     comes back. Answers when that is done. A new project may take the name; it gets an id of its own."""
-    found = caller.enter(project, "admin")
+    found = caller.enter(project, "own")
     really(found, end.name)
     return Json(caller.rooms.removal.remove(found.id))
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from almanac.core.errors import AlmanacError, invalid, limited
 from almanac.web import (
+    accounts,
     app_files,
     definitions,
     demo,
@@ -25,6 +26,7 @@ from almanac.web import (
     live,
     manage,
     mcp,
+    members,
     openapi,
     page,
     people,
@@ -40,6 +42,7 @@ from almanac.web.health import Health
 from almanac.web.manage import ProjectName
 from almanac.web.metrics import CONTENT_TYPE, Metrics
 from almanac.web.rooms import Rooms
+from almanac.web.sign_in import Passwords
 
 router = APIRouter()
 
@@ -68,12 +71,15 @@ def create_app(rooms: Rooms) -> FastAPI:
     app.state.questions = CapacityLimiter(WAITING_PER_SLOT * rooms.settings.question_slots)
     # Tools wait for other paths of this app, so that their threads are none of those.
     app.state.tools = CapacityLimiter(WAITING_PER_SLOT)
+    app.state.passwords = Passwords()
     errors.install(app)
     if rooms.settings.cache_seconds > 0:
         metrics: Metrics = app.state.metrics
         app.add_middleware(Again, state=rooms.state, count=lambda kind, seconds: metrics.asked(kind, "ok", seconds))
     for part in (
         router,
+        accounts.router,
+        members.router,
         manage.router,
         demo.router,
         definitions.router,
