@@ -59,7 +59,7 @@ export function SelectorField({
         <TextInput
           aria-label="Formula"
           placeholder="A / B"
-          ff="monospace"
+          styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
           spellCheck={false}
           value={String(given.formula)}
           onChange={(change) => onChange({ ...given, formula: change.currentTarget.value })}

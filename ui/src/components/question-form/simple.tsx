@@ -135,12 +135,14 @@ export function TextField({ shape, value, onChange, place, label, help, required
       placeholder={normal || (typeof example === "string" ? `Such as ${example}` : "")}
       onChange={(event) => onChange(written(event.currentTarget.value, shape.is === "word"))}
       {...(shape.schema.maxLength === undefined ? {} : { maxLength: shape.schema.maxLength })}
-      {...(formula ? { ff: "monospace", spellCheck: false } : {})}
+      {...(formula ? { styles: MONOSPACE, spellCheck: false } : {})}
       required={required}
       error={faultAt(faults, place)}
     />
   );
 }
+
+const MONOSPACE = { input: { fontFamily: "var(--mantine-font-family-monospace)" } };
 
 /** Where a text or a number will do, digits alone are a number. */
 function written(text: string, word: boolean): string | number | undefined {

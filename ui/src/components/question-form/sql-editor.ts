@@ -12,6 +12,7 @@ import { SQLDialect, StandardSQL, schemaCompletionSource, sql } from "@codemirro
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers, placeholder } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
 
 export interface Known {
   /** Column names by the table that has them. */
@@ -22,7 +23,6 @@ export interface Known {
 
 export interface Editor {
   show: (text: string) => void;
-  theme: (dark: boolean) => void;
   complete: (known: Known) => void;
   end: () => void;
 }
@@ -40,11 +40,17 @@ const dialect = SQLDialect.define({
   identifierQuotes: '`"',
 });
 
-const colours = HighlightStyle.define([]);
+/** Colours are the theme's, so that both themes are served by one style. */
+const colours = HighlightStyle.define([
+  { tag: tags.keyword, color: "var(--sql-keyword)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--sql-text)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--sql-number)" },
+  { tag: tags.standard(tags.name), color: "var(--sql-function)" },
+  { tag: tags.comment, color: "var(--faint)", fontStyle: "italic" },
+]);
 
 export function mount(parent: HTMLElement, text: string, label: string, onChange: (text: string) => void): Editor {
   const language = new Compartment();
-  const shade = new Compartment();
   let quiet = false;
   const view = new EditorView({
     parent,
@@ -69,7 +75,6 @@ export function mount(parent: HTMLElement, text: string, label: string, onChange
         EditorView.updateListener.of((update) => {
           if (update.docChanged && !quiet) onChange(update.state.doc.toString());
         }),
-        shade.of(EditorView.darkTheme.of(false)),
         language.of(sql({ dialect })),
       ],
     }),
@@ -81,7 +86,6 @@ export function mount(parent: HTMLElement, text: string, label: string, onChange
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } });
       quiet = false;
     },
-    theme: (dark) => view.dispatch({ effects: shade.reconfigure(EditorView.darkTheme.of(dark)) }),
     complete: (known) => view.dispatch({ effects: language.reconfigure(completed(known)) }),
     end: () => view.destroy(),
   };

@@ -1,6 +1,6 @@
 /** A statement in SQL: an editor with completion, and beside it what the statement would cost. Loaded only where a question has such a field. */
 
-import { Input, useMantineColorScheme } from "@mantine/core";
+import { Input } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import { useEventNames, useProperties } from "../../api/catalog";
 import { type FieldProps, faultAt, useForm } from "./context";
@@ -10,9 +10,6 @@ import { useTables } from "./sql-tables";
 
 export default function SqlField({ value, onChange, place, label, help, required }: FieldProps) {
   const { project, faults } = useForm();
-  const { colorScheme } = useMantineColorScheme();
-  const dark =
-    colorScheme === "dark" || (colorScheme === "auto" && window.matchMedia("(prefers-color-scheme: dark)").matches);
   const events = useEventNames(project).data;
   const properties = useProperties(project).data;
   const tables = useTables(project);
@@ -30,7 +27,6 @@ export default function SqlField({ value, onChange, place, label, help, required
     return () => made.end();
   }, []);
   useEffect(() => editor.current?.show(text), [text]);
-  useEffect(() => editor.current?.theme(dark), [dark]);
   useEffect(() => {
     const names = [...new Set((properties ?? []).map((one) => one.property))];
     editor.current?.complete({ tables, events: (events ?? []).map((one) => one.event), properties: names });

@@ -2,7 +2,7 @@
 
 import { Button, Loader, SegmentedControl } from "@mantine/core";
 import { useHotkeys, useMediaQuery } from "@mantine/hooks";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useAnswer, useKinds } from "../../api/ask";
 import { useDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
@@ -45,6 +45,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   const definition = useDefinition(project.id, "question", saved);
   const [chart, setChart] = useUrlValue<ChartChoice>("chart", {});
   const [side, setSide] = useState<"question" | "answer">("question");
+  const form = useRef<HTMLElement>(null);
   const phone = useMediaQuery("(max-width: 48em)") ?? false;
   const answer = useAnswer(project.id, asked);
   const body = definition.data?.removed ? undefined : (definition.data?.body as Question | undefined);
@@ -54,6 +55,18 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   useEffect(() => {
     if (!draft && body) start(body, saved);
   }, [draft, body, saved, start]);
+
+  // Whoever chose by the keyboard goes on in the form, not at the top of the page.
+  const chose = useRef(false);
+  const choose = (chosen: Kind) => {
+    chose.current = true;
+    start(ofKind(chosen, draft));
+  };
+  useEffect(() => {
+    if (!chose.current || !kind) return;
+    chose.current = false;
+    form.current?.focus({ preventScroll: true });
+  }, [kind]);
 
   const faults = useMemo<Fault[]>(() => {
     const error = answer.error;
@@ -74,12 +87,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
         {draft && !kind && (
           <Empty title="This question is of a kind that this server does not know">Choose another one below.</Empty>
         )}
-        <Chooser
-          project={project.id}
-          kinds={kinds}
-          onKind={(chosen) => start(ofKind(chosen, null))}
-          onQuestion={start}
-        />
+        <Chooser project={project.id} kinds={kinds} onKind={choose} onQuestion={start} />
       </>
     );
   }
@@ -123,7 +131,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
       )}
       <div className={classes.page} data-code={code || undefined}>
         {shows("question") && (
-          <section className={classes.form} aria-label="Question">
+          <section className={classes.form} ref={form} tabIndex={-1} aria-label="Question">
             <a className={classes.skip} href="#answer">
               Skip to the answer
             </a>
@@ -135,7 +143,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
                 draft={draft}
                 faults={faults}
                 onEdit={question.edit}
-                onKind={(chosen) => start(ofKind(chosen, draft))}
+                onKind={choose}
                 onStart={start}
               />
               {code && (
