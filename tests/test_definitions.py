@@ -223,7 +223,7 @@ def test_a_definition_in_use_is_not_removed(definitions: Definitions) -> None:
 
 @pytest.mark.parametrize(
     ("file", "place"),
-    [({"boards": {}}, "boards"), ({"metrics": []}, "metrics"), ({"metrics": {"a": 5}}, "metrics.a")],
+    [({"horoscopes": {}}, "horoscopes"), ({"metrics": []}, "metrics"), ({"metrics": {"a": 5}}, "metrics.a")],
 )
 def test_an_odd_file_is_refused(definitions: Definitions, file: dict[str, Any], place: str) -> None:
     assert refused(definitions.plan, "shop", file).place == place

@@ -71,6 +71,11 @@ def test_the_sql_of_a_question_reads_within_its_scope(kind: str) -> None:
     assert [text for text in texts if "$scope" not in text] == []
 
 
+def test_a_question_that_reads_beyond_its_filters_says_so() -> None:
+    """A link to a board shows none of these where it limits what is seen."""
+    assert {kind for kind, analysis in KINDS.items() if not analysis.filtered} == FREE
+
+
 def calls_of(name: str, path: Path) -> list[ast.Call]:
     nodes = ast.walk(ast.parse(path.read_text()))
     return [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name]

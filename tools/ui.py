@@ -48,14 +48,14 @@ def install() -> None:
 
 def types(*, check: bool = False) -> bool:
     """Writes the API's types for the app from the OpenAPI document; False when they were in step. With `check` nothing is written."""
-    import almanac.app
+    import almanac.house
     from almanac.core import settings
     from almanac.web.rest import create_app
 
     install()
     with TemporaryDirectory() as folder:
         document, made = Path(folder) / "openapi.json", Path(folder) / "schema.d.ts"
-        with almanac.app.open_rooms(settings.load({"data": Path(folder) / "data"})) as rooms:
+        with almanac.house.open_rooms(settings.load({"data": Path(folder) / "data"})) as rooms:
             document.write_text(json.dumps(create_app(rooms).openapi()))
         run("node_modules/openapi-typescript/bin/cli.js", str(document), "--output", str(made), "--alphabetize")
         if TYPES.exists() and TYPES.read_text() == made.read_text():

@@ -1,5 +1,5 @@
-"""Metrics, segments, questions and the tracking plan under names: what may be saved, what names stand for, and files of them (analytics as
-code).
+"""Metrics, segments, questions, boards and the tracking plan under names: what may be saved, what names stand for, and files of them
+(analytics as code).
 
 A definition is checked when it is saved, and again whenever it is used, as what it names may have changed meanwhile.
 """
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from almanac.core.analysis import Question, analysis_of, registry
+from almanac.core.board import Board
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
 from almanac.core.faults import first_fault
 from almanac.core.filters import Segment, SegmentFilter
@@ -23,11 +24,35 @@ from almanac.core.ports import Catalog, Definition
 from almanac.ingest.tracking import EventPlan
 
 PLAN: Final = "plan"  # an entry of the tracking plan
-KINDS: Final = ("metric", "segment", "question", PLAN)
-_MODELS: Final[dict[str, type[BaseModel]]] = {"metric": Metric, "segment": Segment, PLAN: EventPlan}
+BOARD: Final = "board"
 _MOST_IN_A_FILE: Final = 5000
+_NAMING: Final = {"metric": "metric", "segment": "segment", "saved": "question"}  # field -> kind of what it names
 
 Action = Literal["create", "change", "remove", "keep"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What may be saved under a name. `section`: where it stands in files. `model`: None where the body says itself which it is."""
+
+    name: str
+    section: str
+    help: str
+    model: type[BaseModel] | None
+
+
+# All kinds. Every face takes them from here.
+KINDS: Final[dict[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind("metric", "metrics", "Metrics by their names.", Metric),
+        Kind("segment", "segments", "Segments by their names.", Segment),
+        Kind("question", "questions", "Questions by their names.", None),
+        Kind(BOARD, "boards", "Boards by their names.", Board),
+        Kind(PLAN, "plans", "Entries of the tracking plan by their events' names; * for all other events.", EventPlan),
+    )
+}
+KIND_NAMES: Final = ", ".join(KINDS)
 
 
 class Names:
@@ -147,7 +172,7 @@ class Definitions:
     # ------------------------------------------------------- analytics as code
 
     def plan(self, project: str, file: Mapping[str, Any], *, prune: bool = False) -> list[Change]:
-        """What `apply` would do. `file`: `metrics`, `segments`, `questions`, `plans`, each by name. `prune`: remove what it does not hold.
+        """What `apply` would do. `file`: a section for each of `KINDS`, with bodies by name. `prune`: remove what it does not hold.
 
         Raises `invalid` or `not_found` for the first definition that is wrong."""
         given = self._read(project, file)
@@ -173,7 +198,7 @@ class Definitions:
         """All definitions in force, as `apply` reads them."""
         found: dict[str, Any] = {}
         for item in self._all(project):
-            found.setdefault(f"{item.kind}s", {})[item.name] = item.body
+            found.setdefault(KINDS[item.kind].section, {})[item.name] = item.body
         return found
 
     def checked(self, project: str, file: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -184,7 +209,7 @@ class Definitions:
         return [item for kind in KINDS for item in self._catalog.definitions(project, kind)]
 
     def _read(self, project: str, file: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-        sections = {f"{kind}s": kind for kind in KINDS}
+        sections = {kind.section: kind.name for kind in KINDS.values()}
         given: dict[tuple[str, str], Mapping[str, Any]] = {}
         for section, items in file.items():
             if section not in sections:
@@ -205,22 +230,50 @@ class Definitions:
         """The body in the form that is kept: its names as names, without what goes without saying."""
         names = Names(self._catalog, project, more)
         try:
-            model = _MODELS[kind] if kind in _MODELS else question_of(body, names)[1]
-            if kind == "question" and "saved" in body:
-                raise invalid("A saved question is written out.", place="saved", way_out="Give its kind and fields.")
-            plain = _validated(model, body, None)
-            # As others would use it: so a circle is found, and a name that stands for nothing.
-            if kind == "metric":
-                _validated(Metric, {"formula": "it", "of": {"it": {"metric": name}}}, names)
-            elif kind == "segment":
-                _validated(SegmentFilter, {"segment": name}, names)
-            elif kind == "question":
-                _validated(model, body, names)
+            return _kept(KINDS[kind], name, body, names)
         except AlmanacError as error:
-            error.place = ".".join(part for part in (f"{kind}s", name, error.place) if part)
+            error.place = ".".join(part for part in (KINDS[kind].section, name, error.place) if part)
             raise
-        kept = plain.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return {"kind": body["kind"], **kept} if kind == "question" else kept
+
+
+def _kept(kind: Kind, name: str, body: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    if kind.model is None:
+        return _kept_question(body, names)
+    plain = _validated(kind.model, body, None)
+    # As others would use it: so a circle is found, and a name that stands for nothing.
+    if kind.model is Metric:
+        _validated(Metric, {"formula": "it", "of": {"it": {"metric": name}}}, names)
+    elif kind.model is Segment:
+        _validated(SegmentFilter, {"segment": name}, names)
+    elif kind.model is Board:
+        _validated(Board, body, names)
+    kept = plain.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for place, tile in enumerate(kept.get("tiles", ()) if isinstance(plain, Board) else ()):
+        if "question" in tile:
+            tile["question"] = _kept_in_tile(place, tile["question"], names)
+    return kept
+
+
+def _kept_question(body: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    question, model = question_of(body, names)
+    if "saved" in body:
+        raise invalid("A saved question is written out.", place="saved", way_out="Give its kind and fields.")
+    plain = _validated(model, question, None)
+    _validated(model, question, names)
+    return {"kind": body["kind"], **plain.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+
+
+def _kept_in_tile(place: int, question: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A tile may name a saved question."""
+    try:
+        if "saved" not in question:
+            return _kept_question(question, names)
+        whole, model = question_of(question, names)
+        _validated(model, whole, names)
+    except AlmanacError as error:
+        error.place = ".".join(part for part in (f"tiles.{place}.question", error.place) if part)
+        raise
+    return dict(question)
 
 
 def _validated(model: type[BaseModel], body: Mapping[str, Any], names: Names | None) -> BaseModel:
@@ -232,7 +285,7 @@ def _validated(model: type[BaseModel], body: Mapping[str, Any], names: Names | N
 
 def _known(kind: str) -> str:
     if kind not in KINDS:
-        raise invalid(f"There are no definitions of kind {kind!r}.", place="kind", way_out=f"There are: {', '.join(KINDS)}.")
+        raise invalid(f"There are no definitions of kind {kind!r}.", place="kind", way_out=f"There are: {KIND_NAMES}.")
     return kind
 
 
@@ -240,9 +293,9 @@ def _named_in(body: Any) -> Iterator[tuple[str, str]]:
     """The definitions that a body names."""
     if isinstance(body, Mapping):
         for key, value in body.items():
-            if key in ("metric", "segment") and isinstance(value, str):
-                yield key, value
-            else:
+            if key in _NAMING and isinstance(value, str):
+                yield _NAMING[key], value
+            elif key != "chart":  # of a tile: what it holds is a page's own
                 yield from _named_in(value)
     elif isinstance(body, Sequence) and not isinstance(body, str):
         for item in body:

@@ -33,8 +33,11 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.definitions import Definitions
 from almanac.explain import Explanation, advice
-from almanac.flights import Flights
+from almanac.flights import Flights, Ticket
+from almanac.lookups import Lookups
 from almanac.people import People
+from almanac.questions import Questions
+from almanac.stops import Stop, within_reach
 from almanac.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -87,6 +90,8 @@ class Engine:
         self._person = person
         self._watermark = watermark
         self.definitions = Definitions(catalog)
+        self.lookups = Lookups(store, catalog, person=person, consent=consent, clock=clock)
+        self.questions = Questions(store)
         self._flights = Flights()
         self._clock = clock
         self._version = version
@@ -123,29 +128,36 @@ class Engine:
         asked = self._understand(project, question)
         return json.dumps([asked.project.id, asked.definition, sorted(asked.names.used)])
 
-    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False) -> Answer:
+    def ask(
+        self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False, ticket: Ticket | None = None
+    ) -> Answer:
         """Answers `question` from the events of `project` (id or name). `fresh`: not from the cache. `aside`: nobody waits for it, so that
-        the engine lets other questions go first.
+        the engine lets other questions go first. `ticket`: the way to stop it.
 
-        Raises `invalid` (naming the field), `not_found`, `limited` (no turn within the queue's time, or too costly) and `unavailable`.
+        Raises `invalid` (naming the field), `not_found`, `limited` (no turn within the queue's time, or too costly), `conflict` (it was
+        stopped) and `unavailable`.
         """
         if aside:
-            return self._found(project, question, fresh, aside)
+            return self._found(project, question, fresh, aside, ticket)
         with self._counting:
             self._awaited += 1
         try:
-            return self._found(project, question, fresh, aside)
+            return self._found(project, question, fresh, aside, ticket)
         finally:
             with self._counting:
                 self._awaited -= 1
 
-    def _found(self, project: str, question: Mapping[str, Any], fresh: bool, aside: bool) -> Answer:
+    def _found(self, project: str, question: Mapping[str, Any], fresh: bool, aside: bool, ticket: Ticket | None) -> Answer:
         asked = self._understand(project, question, aside=aside)
         if fresh:
-            return self._answered(asked)
+            return self._flights.share(uuid.uuid4().hex, lambda stop: self._answered(asked, stop), ticket=ticket)
         key = self._cache_key(asked)
+
+        def work(stop: Stop) -> Answer:
+            return self._kept(key, asked.now) or self._answered(asked, stop, key)
+
         # Many who ask the same at once wait for one answer.
-        return self._kept(key, asked.now) or self._flights.share(key, lambda: self._kept(key, asked.now) or self._answered(asked, key))
+        return self._kept(key, asked.now) or self._flights.share(key, work, ticket=ticket)
 
     def kept(self, project: str, question: Mapping[str, Any]) -> Answer | None:
         """The answer, if it is kept: at once, without a turn. Raises `invalid` and `not_found` as `ask` does."""
@@ -209,14 +221,14 @@ class Engine:
         )
         return people.described(page, ids, properties)
 
-    def _answered(self, asked: Asked, key: str = "") -> Answer:
+    def _answered(self, asked: Asked, stop: Stop, key: str = "") -> Answer:
         watermark = self._watermark(asked.project.id)
         scope = self._scope(asked)
         compiled = asked.analysis.compile(asked.question, scope)
         statement = scope.complete(compiled.statement)
-        with self.turns.of(asked.project.id, short=self._seconds.get(asked.definition, _SHORT) < _SHORT):
+        with self.turns.of(asked.project.id, stop, short=self._seconds.get(asked.definition, _SHORT) < _SHORT):
             self._refuse_excess(asked, compiled, statement)
-            result = self._run(asked, compiled, statement)
+            result = self._run(asked, compiled, statement, stop)
         self._learn(asked, result, statement)
         shaped = asked.analysis.shape(asked.question, cast(Scope, scope), result)
         answer = self._answer(asked, compiled, statement, result, shaped, watermark)
@@ -342,15 +354,18 @@ class Engine:
                 sql=_cut(printed(statement)),
             )
 
-    def _run(self, asked: Asked, compiled: Compiled, statement: Sql) -> Result:
+    def _run(self, asked: Asked, compiled: Compiled, statement: Sql, stop: Stop | None = None) -> Result:
         limits = self._limits(compiled)
         if asked.aside:
             limits = replace(limits, priority=limits.priority + 1)
-        return self._guarded(statement, limits, walled=asked.project.id if compiled.walled else "")
+        return self._guarded(statement, limits, walled=asked.project.id if compiled.walled else "", stop=stop)
 
-    def _guarded(self, statement: Sql, limits: Limits, *, walled: str) -> Result:
+    def _guarded(self, statement: Sql, limits: Limits, *, walled: str, stop: Stop | None = None) -> Result:
         with self._told(statement, walled=bool(walled)):
-            return self._store.query(statement, limits=limits, tenant=walled)
+            if stop is None:
+                return self._store.query(statement, limits=limits, tenant=walled)
+            with within_reach(self._store, stop) as mark:
+                return self._store.query(statement, limits=limits, tenant=walled, mark=mark)
 
     @contextmanager
     def _told(self, statement: Sql, *, walled: bool = False) -> Iterator[None]:

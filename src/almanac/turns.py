@@ -12,6 +12,7 @@ from itertools import count
 from typing import Final
 
 from almanac.core.errors import limited
+from almanac.stops import Stop
 
 _numbers = count()
 
@@ -24,7 +25,8 @@ class _Waiting:
     project: str
     short: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
-    called: threading.Event = field(default_factory=threading.Event)
+    news: threading.Event = field(default_factory=threading.Event)
+    called: bool = False
 
 
 class Turns:
@@ -45,8 +47,9 @@ class Turns:
         self._last: dict[str, int] = {}  # the number of the turn that a project had last
 
     @contextmanager
-    def of(self, project: str, *, short: bool = False) -> Iterator[float]:
-        """A turn of that project; yields the seconds that it waited. Raises `limited` when none came in time, or too many wait already."""
+    def of(self, project: str, stop: Stop | None = None, *, short: bool = False) -> Iterator[float]:
+        """A turn of that project; yields the seconds that it waited. Raises `limited` when none came in time, or too many wait already, and
+        `conflict` when it was told to stop."""
         began = time.monotonic()
         me = _Waiting(project, short)
         with self._lock:
@@ -55,8 +58,10 @@ class Turns:
                 raise limited(f"{before} questions of this project wait already.", way_out="Ask again in a moment.", retry_after=5)
             self._waiting.append(me)
             self._call()
-        if not me.called.wait(self._seconds):
-            self._give_up(me)
+        with (stop or Stop()).heard(me.news.set):
+            me.news.wait(self._seconds)
+        if not me.called:
+            self._give_up(me, stop)
         try:
             yield time.monotonic() - began
         finally:
@@ -70,12 +75,14 @@ class Turns:
         with self._lock:
             return {"running": self._running.total(), "waiting": len(self._waiting)}
 
-    def _give_up(self, me: _Waiting) -> None:
+    def _give_up(self, me: _Waiting, stop: Stop | None) -> None:
         with self._lock:
-            if me.called.is_set():  # in this very moment
+            if me.called:  # in this very moment
                 return
             self._waiting.remove(me)
             mine, all_ = self._running[me.project], self._running.total()
+        if stop is not None:
+            stop.check()
         whose = f"{mine} other questions of this project" if mine >= self._per_project else f"{all_} other questions"
         raise limited(f"{whose} are running, and none ended within {self._seconds:g} s.", way_out="Ask again in a moment.", retry_after=5)
 
@@ -85,7 +92,8 @@ class Turns:
             self._last[chosen.project] = next(_numbers)
             self._waiting.remove(chosen)
             self._running[chosen.project] += 1
-            chosen.called.set()
+            chosen.called = True
+            chosen.news.set()
 
     def _next(self) -> _Waiting | None:
         """Who may run now. In a turn of its own a short one is no load that its project would be held back for."""

@@ -107,10 +107,12 @@ def test_more_questions_than_may_wait_are_sent_away_at_once(house: House, shop: 
     go = threading.Event()
 
     class Slow:
+        questions = house.rooms.engine.questions
+
         def kept(self, project: str, question: Any) -> Any:
             return None
 
-        def ask(self, project: str, question: Any, *, fresh: bool = False) -> Any:
+        def ask(self, project: str, question: Any, *, fresh: bool = False, ticket: Any = None) -> Any:
             go.wait(20)
             raise limited("It took too long.")
 

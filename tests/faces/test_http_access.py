@@ -41,6 +41,14 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("DELETE", "/api/v1/projects/{project}/definitions/{kind}/{name}", None, "edit"),
     ("POST", "/api/v1/projects/{project}/definitions/plan", {}, "read"),
     ("POST", "/api/v1/projects/{project}/definitions/apply", {}, "edit"),
+    ("POST", "/api/v1/projects/{project}/boards/{board}/tiles/{tile}", {}, "read"),
+    ("GET", "/api/v1/projects/{project}/boards/{board}/links", None, "edit"),
+    ("POST", "/api/v1/projects/{project}/boards/{board}/links", {}, "edit"),
+    ("DELETE", "/api/v1/projects/{project}/boards/{board}/links/{link}", None, "edit"),
+    ("GET", "/api/v1/projects/{project}/questions", None, "read"),
+    ("DELETE", "/api/v1/projects/{project}/questions/{question}", None, "read"),
+    ("GET", "/api/v1/projects/{project}/people", None, "read"),
+    ("GET", "/api/v1/projects/{project}/property-values", None, "read"),
     ("GET", "/api/v1/projects/{project}/tracking-plan/violations", None, "read"),
     ("GET", "/api/v1/projects/{project}/tracking-plan/infer", None, "read"),
     ("POST", "/api/v1/projects/{project}/tracking-plan/check", {}, "read"),
@@ -85,7 +93,8 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("GET", "/api/v1/ledger", None, "server"),
     ("POST", "/api/v1/backup", {"folder": "/no/such/folder"}, "server"),
 ]
-OPEN = {("GET", "/health"), ("GET", "/metrics")}
+# Without a key: what names no project, and what a link opens, whose token takes the key's place.
+OPEN = {("GET", "/health"), ("GET", "/metrics"), ("GET", "/api/v1/shared/{token}"), ("POST", "/api/v1/shared/{token}/tiles/{tile}")}
 # Doors that the reference does not describe, with what they need.
 ASIDE = {
     ("POST", "/mcp"): "known",
@@ -108,6 +117,10 @@ NAMED = {
     "invitation": "no-such-invitation",
     "session": "no-such-session",
     "token": "no-such-token",
+    "board": "no-such-board",
+    "tile": "no-such-tile",
+    "link": "no-such-link",
+    "question": "11111111-1111-1111-1111-111111111111",
 }
 LEAST = {"read": "viewer", "edit": "analyst", "admin": "admin", "own": "owner"}
 SECRET = "a-secret-name-of-another-tenant"
@@ -136,7 +149,8 @@ def knock(house: House, method: str, path: str, body: Any, key: str | None) -> t
 
 def path_of(door: str, project: str) -> str:
     path = door.format(project=quote(project, safe=""), distinct_id="us", **NAMED)
-    return f"{path}?since=0" if "/imports/" in path else path
+    query = {"/imports/": "?since=0", "/property-values": "?property=plan"}
+    return path + next((text for part, text in query.items() if part in path), "")
 
 
 def test_the_list_of_doors_is_whole(house: House) -> None:

@@ -59,7 +59,7 @@ def test_what_is_wrong_has_its_place(house: House, shop: Keys) -> None:
     wrong = call(house, shop, "PUT", "definitions/segment/x", {"all": [{"did": "order", "often": 3}]})
     assert wrong.status_code == 400
     assert wrong.json()["error"]["place"] == "segments.x.all.0.often"
-    assert call(house, shop, "GET", "definitions/board").status_code == 400
+    assert call(house, shop, "GET", "definitions/horoscope").status_code == 400
     assert call(house, shop, "PUT", "definitions/metric/x", [1]).status_code == 400
 
 

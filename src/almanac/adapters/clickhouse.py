@@ -29,7 +29,7 @@ from almanac.adapters.durable import sync_file_system
 from almanac.adapters.tenant_wall import refuse_ways_around
 from almanac.core.errors import AlmanacError, Code, conflict, limited, unavailable
 from almanac.core.event import LOG_COLUMNS
-from almanac.core.ports import Column, Limits, Result
+from almanac.core.ports import Column, Limits, Result, Running
 from almanac.core.sql import Sql
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,16 @@ _OVER_LIMIT: Final = {
 }
 # Passing troubles: no connection, timeouts, too many parts or queries, no disk space, a file that is being written.
 TRANSIENT: Final = frozenset({3, 74, 75, 76, 198, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 364, 425, 999, 1000})
+
+_STOPPED: Final = 394
+
+# Who runs a statement is told by its comment: the embedded engine takes no id of ours.
+_RUNNING: Final = """
+SELECT Settings['log_comment'], elapsed, read_rows, total_rows_approx
+FROM system.processes
+WHERE Settings['log_comment'] != ''
+"""
+_STOP: Final = "KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC"
 
 _FIRST: Final = 1  # the engine's highest priority; its 0 is none at all, which nobody gives way to
 _TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -141,12 +151,12 @@ class ClickHouseStore:
 
     # -------------------------------------------------------------- reading
 
-    def query(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Result:  # noqa: B008 (frozen)
+    def query(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "", mark: str = "") -> Result:  # noqa: B008 (frozen)
         """See `EventStore.query`."""
         began = time.perf_counter()
         with self._readers.client() as client, _translated():
             _wall(client, statement, tenant)
-            answer = client.query(statement.text, parameters=dict(statement.values), settings=_settings(limits, tenant))
+            answer = client.query(statement.text, parameters=dict(statement.values), settings=_settings(limits, tenant, mark))
         return Result(
             columns=tuple(Column(name, kind.name) for name, kind in zip(answer.column_names, answer.column_types, strict=True)),
             rows=[tuple(row) for row in answer.result_rows],
@@ -154,6 +164,14 @@ class ClickHouseStore:
             bytes_read=int(answer.summary.get("read_bytes", 0)),
             seconds=time.perf_counter() - began,
         )
+
+    def running(self) -> list[Running]:
+        """See `EventStore.running`."""
+        return [Running(str(row[0]), float(row[1]), int(row[2]), int(row[3])) for row in self.query(Sql(_RUNNING)).rows]
+
+    def stop(self, mark: str) -> None:
+        """See `EventStore.stop`."""
+        self.execute(Sql(_STOP, {"mark": mark}))
 
     def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:  # noqa: B008
         """See `EventStore.blocks`."""
@@ -313,7 +331,7 @@ def _wall(client: Client, statement: Sql, tenant: str) -> None:
         refuse_ways_around(statement.text, statement.values, lambda text, values: client.query(text, parameters=dict(values)).result_rows)
 
 
-def _settings(limits: Limits, tenant: str) -> dict[str, Any]:
+def _settings(limits: Limits, tenant: str, mark: str = "") -> dict[str, Any]:
     settings: dict[str, Any] = {
         "max_execution_time": limits.seconds,
         "max_memory_usage": limits.memory_bytes,
@@ -324,6 +342,8 @@ def _settings(limits: Limits, tenant: str) -> dict[str, Any]:
         "max_threads": limits.threads,
         "priority": limits.priority + _FIRST,
     }
+    if mark:
+        settings["log_comment"] = mark
     if tenant:
         if not _TENANT.fullmatch(tenant):  # it stands in a text within a text: letters, digits, dashes and underscores only
             raise ValueError(f"not a project's id: {tenant!r}")
@@ -341,6 +361,8 @@ def _translated() -> Iterator[None]:
         code = error_code(error)
         if code in _OVER_LIMIT:
             raise limited(_OVER_LIMIT[code], way_out="Ask about a shorter range, fewer steps or fewer breakdowns.") from error
+        if code == _STOPPED:
+            raise conflict("The statement was stopped.", way_out="Ask again if it is still wanted.") from error
         if code in TRANSIENT:
             raise unavailable("The event store cannot answer now; it is tried again.") from error
         raise AlmanacError(Code.INVALID, _plain(str(error)), place="sql") from error

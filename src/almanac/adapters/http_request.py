@@ -39,6 +39,7 @@ class Request:
         "method",
         "pieces",
         "scope",
+        "silent",
         "size",
         "stays",
         "task",
@@ -51,7 +52,7 @@ class Request:
         self.stays = stays
         self.pieces: list[bytes] = []
         self.size = 0
-        self.complete = self.ended = self.gone = False
+        self.complete = self.ended = self.gone = self.silent = False
         self.task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._head: Message | None = None
@@ -86,6 +87,11 @@ class Request:
         self.gone, self.stays = True, False
         self.wake()
 
+    def hush(self) -> None:
+        """The sender sends nothing any more: it may be gone, or wait for its answer. The app knows for how long that makes sense."""
+        self.silent = True
+        self.wake()
+
     def drop(self) -> bool:
         """Takes the answer out of the app's hands; False when it has begun."""
         self.ended = self.ended or not self._begun
@@ -95,7 +101,7 @@ class Request:
         """ASGI."""
         connection = self._connection
         while True:
-            if self.gone and not (self.complete and not self._told):
+            if (self.gone or (self.silent and self.complete)) and not (self.complete and not self._told):
                 return {"type": "http.disconnect"}
             if self.pieces or (self.complete and not self._told):
                 body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)

@@ -165,6 +165,8 @@ class _Connection(asyncio.Protocol):
             return False
         if self.reading is not None:
             self.reading.lose()
+        if self.active is not None:
+            self.active.hush()
         return self.active is not None
 
     def data_received(self, data: bytes) -> None:

@@ -295,5 +295,11 @@ def _moments(question: SegmentQuestion, scope: Scope) -> list[datetime]:
 
 
 ANALYSIS: Final = Analysis(
-    question=SegmentQuestion, row=SegmentRow, compile=compile, shape=shape, members=members, examples=examples_of("segment")
+    question=SegmentQuestion,
+    row=SegmentRow,
+    compile=compile,
+    shape=shape,
+    members=members,
+    filtered=False,
+    examples=examples_of("segment"),
 )

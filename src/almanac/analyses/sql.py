@@ -91,4 +91,4 @@ def shape(question: SqlQuestion, scope: Scope, result: Result) -> Shaped:
     return Shaped([dict(zip(names, row, strict=True)) for row in result.rows], columns=columns)
 
 
-ANALYSIS: Final = Analysis(question=SqlQuestion, row=SqlRow, compile=compile, shape=shape, examples=examples_of("sql"))
+ANALYSIS: Final = Analysis(question=SqlQuestion, row=SqlRow, compile=compile, shape=shape, filtered=False, examples=examples_of("sql"))

@@ -1,25 +1,27 @@
-"""Metrics, segments, saved questions and the tracking plan: `almanac definitions`, and files of them, `almanac plan | diff | apply`."""
+"""What is saved under names, such as metrics and boards: `almanac definitions`, and files of them, `almanac plan | diff | apply`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 from almanac.cli.wiring import AsJson, Commands, Data, Of, entered
 from almanac.core.errors import invalid
-from almanac.definitions import as_yaml, from_yaml
+from almanac.definitions import KIND_NAMES, KINDS, as_yaml, from_yaml
 from almanac.web.terminal import print_json, say, show, show_rows
 
-app = Commands(help="Metrics, segments, saved questions and entries of the tracking plan: list, show, save, history, remove, export.")
+app = Commands(help=f"What is saved under names ({KIND_NAMES}): list, show, save, history, remove, export.")
 
-Kind = Annotated[Literal["metric", "segment", "question", "plan"], typer.Argument(help="What it is.", show_default=False)]
+_SECTIONS = ", ".join(kind.section for kind in KINDS.values())
+
+Kind = Annotated[str, typer.Argument(help=f"What it is: {KIND_NAMES}.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Its name.", show_default=False)]
-Files = Annotated[list[Path], typer.Argument(help="YAML files with metrics, segments, questions and plans by name.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help=f"YAML files with {_SECTIONS} by name.", show_default=False)]
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove what the files do not hold.")]
 
 _ACTIONS = {"create": ("+", "created"), "change": ("~", "changed"), "remove": ("-", "removed"), "keep": ("=", "kept")}
@@ -80,7 +82,7 @@ def read_files(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
             raise invalid(
                 "The file holds no definitions.",
                 place=str(file),
-                way_out="Write metrics:, segments:, questions: or plans:, and names under it.",
+                way_out=f"Write one of {_SECTIONS}, each with a colon, and names under it.",
             )
         for section, items in found.items():
             known = whole.setdefault(str(section), {})

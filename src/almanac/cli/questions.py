@@ -33,7 +33,7 @@ def ask(
     saved: Annotated[str, typer.Option(help="Instead: the name of a saved question.", show_default=False)] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Past the cache.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write the rows to a file: .csv, .ndjson, .parquet or .json.", show_default=False)
+        Path | None, typer.Option("--output", help="Write the rows to a file: .csv, .xlsx, .ndjson, .parquet or .json.", show_default=False)
     ] = None,
     project: Of = "",
     data: Data = None,

@@ -180,6 +180,7 @@ class Analysis(Generic[Q]):
     doc: str = ""
     kind: str = ""
     title: str = ""
+    filtered: bool = True  # its filters hold for all that it reads
 
 
 @cache
@@ -215,6 +216,7 @@ def _named(analysis: Analysis[Any], name: str, module: ModuleType) -> Analysis[A
         compile=analysis.compile,
         shape=analysis.shape,
         members=analysis.members,
+        filtered=analysis.filtered,
         examples=analysis.examples,
         doc=doc,
         kind=name,

@@ -149,13 +149,32 @@ class Result:
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
+@dataclass(frozen=True)
+class Running:
+    """A statement under way. `rows`: about how many it will read in all; 0 when that is not known."""
+
+    mark: str
+    seconds: float
+    rows_read: int
+    rows: int
+
+
 class EventStore(Protocol):
     """The engine that holds the events. Threads may share one store; statements run side by side, each on a client of its own."""
 
-    def query(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Result:
-        """Reads. It can change nothing. With `tenant`, tables of events show that project only, whatever the statement says.
+    def query(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "", mark: str = "") -> Result:
+        """Reads. It can change nothing. With `tenant`, tables of events show that project only, whatever the statement says. `mark`: a name
+        of letters and digits, under which it can be seen and stopped.
 
-        Raises `invalid` for a statement that the engine refuses, `limited` when it went over its limits."""
+        Raises `invalid` for a statement that the engine refuses, `limited` when it went over its limits, `conflict` when it was stopped."""
+        ...
+
+    def running(self) -> list[Running]:
+        """The statements under way that have a mark."""
+        ...
+
+    def stop(self, mark: str) -> None:
+        """Tells the statements of that mark to end, and returns before they do. Nothing happens when there are none (yet)."""
         ...
 
     def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:

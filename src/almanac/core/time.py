@@ -67,6 +67,11 @@ def resolve(date_from: str | None, date_to: str | None, *, now: datetime, zone: 
     return TimeRange(start.astimezone(UTC), end.astimezone(UTC), zone)
 
 
+def check(text: str, *, now: datetime, place: str) -> None:
+    """Raises `invalid` for what `resolve` would not take as an end of a range."""
+    _instant(text, now, end=False, place=place)
+
+
 def moment(text: str, zone: str) -> datetime:
     """A moment that does not move with the clock: the end of the day that a date names, or an instant, in `zone` unless it carries an
     offset. Raises `ValueError` with a sentence."""

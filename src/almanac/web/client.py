@@ -289,7 +289,7 @@ class Api:
         return answer
 
     def answer_file(self, project: str, question: Mapping[str, Any], format_: str, *, fresh: bool = False) -> Iterator[bytes]:
-        """The rows of the answer as csv, ndjson, parquet or (with the receipt) json."""
+        """The rows of the answer as csv, ndjson, parquet, xlsx or (with the receipt) json."""
         return self.stream("POST", _under(project, "ask"), dict(question), {"format": format_, "fresh": "true" if fresh else None})
 
     def explain(self, project: str, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""REST for what people name: metrics, segments, saved questions and entries of the tracking plan; and receipts side by side."""
+"""REST for what people name: metrics, segments, saved questions, boards and entries of the tracking plan; and receipts side by side."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from almanac.core.compare import compare
 from almanac.core.ports import Definition
+from almanac.definitions import KINDS
 from almanac.web.auth import Caller
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
@@ -19,31 +20,35 @@ from almanac.web.reads import instant
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["definitions"])
 
 _ENTER: Final = responses(401, 403, 404)
-Kind = Annotated[Literal["metric", "segment", "question", "plan"], Path(description="What it is.")]
+Kind = Annotated[str, Path(description="What it is.", json_schema_extra={"enum": [*KINDS]})]
 Name = Annotated[str, Path(description="Its name.", min_length=1, max_length=200)]
 
 
 class DefinitionBody(BaseModel):
-    """One version of a metric, segment, question or entry of the tracking plan."""
+    """One version of a metric, segment, question, board or entry of the tracking plan."""
 
     kind: str
     name: str
     version: int = Field(description="1 for the first.")
-    body: dict[str, Any] = Field(description="The metric, segment, question or entry itself.")
+    body: dict[str, Any] = Field(description="The metric, segment, question, board or entry itself.")
     author: str = Field(description="The name of whoever saved it, or of the key.")
     removed: bool = Field(description="True: with this version the name stands for nothing.")
     saved_at: str
 
 
+def _sections(schema: dict[str, Any]) -> None:
+    fields = {
+        kind.section: {"type": "object", "additionalProperties": {"type": "object"}, "description": kind.help} for kind in KINDS.values()
+    }
+    schema["properties"] = fields
+    schema["additionalProperties"] = False
+
+
 class DefinitionFile(Form):
     """Many definitions at once, as in a file of `almanac apply`."""
 
-    model_config = ConfigDict(extra="allow")  # another section is refused where all files are read
-
-    metrics: dict[str, Any] = Field({}, description="Metrics by their names.")
-    segments: dict[str, Any] = Field({}, description="Segments by their names.")
-    questions: dict[str, Any] = Field({}, description="Questions by their names.")
-    plans: dict[str, Any] = Field({}, description="Entries of the tracking plan by their events' names; * for all other events.")
+    # What is in it, and that there is nothing else, is checked where all files are read.
+    model_config = ConfigDict(extra="allow", json_schema_extra=_sections)
 
 
 class ChangeBody(BaseModel):

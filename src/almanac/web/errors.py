@@ -54,6 +54,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         403: "The key or the role may not do this.",
         404: "No such thing, or not the caller's.",
         409: "The thing's state forbids this.",
+        410: "It has ended.",
         413: "The body is too large.",
         429: "Over a limit; come back later.",
         503: "Not now; nothing is lost.",

@@ -114,6 +114,20 @@ class KnownPerson(BaseModel):
     properties: dict[str, Any]
 
 
+class PeoplePage(BaseModel):
+    """Some people."""
+
+    people: list[KnownPerson]
+    next: str = Field(description="Token of the next page; empty on the last.")
+
+
+class ValueBody(BaseModel):
+    """A value of a property."""
+
+    value: str = Field(description="As text, as filters take it.")
+    events: int = Field(description="How many events of the last 30 days have it.")
+
+
 class PeopleBody(BaseModel):
     """A page of the people behind a row of an answer."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from almanac.adapters.http_server import TUNNEL, Tunnel
 from almanac.core.errors import AlmanacError, invalid, unavailable
@@ -18,6 +18,7 @@ from almanac.core.settings import MIB
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -36,6 +37,7 @@ _CHUNK: Final = 1 << 16
 BODY_LIMIT: Final = 4 * MIB  # bytes; as much as the other process takes
 MOST_BYTES: Final = 64 * MIB  # of all bodies that wait here: whoever sends them has shown no key yet
 BODY_SECONDS: Final = 60.0  # for a whole body
+_LINGER: Final = 1.0  # seconds in which a sender that is silent may still get its answer
 _SWITCH_SECONDS: Final = 10.0  # for the answer to an upgrade
 _HEAD_LIMIT: Final = 64 << 10  # bytes of that answer
 
@@ -79,7 +81,7 @@ class Forward:
                 await _refuse(send, error)
                 return
             if body is not None:
-                await self._hand_over(scope, body, send)
+                await self._hand_over(scope, body, receive, send)
         finally:
             held.release()
 
@@ -106,7 +108,7 @@ class Forward:
             transport.close()
         return True
 
-    async def _hand_over(self, scope: Scope, body: bytes, send: Send) -> None:
+    async def _hand_over(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
         except OSError:
@@ -116,7 +118,10 @@ class Forward:
         try:
             writer.write(_head(scope, [b"connection: close", b"content-length: %d" % len(body)]) + body)
             await writer.drain()
-            status, headers = await _status(reader)
+            head = await _unless_gone(_status(reader), receive)
+            if head is None:  # the other process sees the connection end, and stops what nobody waits for
+                return
+            status, headers = head
             await send({"type": "http.response.start", "status": status, "headers": headers})
             begun = True
             if scope["method"] != "HEAD" and status not in (204, 304):
@@ -246,6 +251,26 @@ async def _status(reader: asyncio.StreamReader) -> tuple[int, list[tuple[bytes, 
     status = int(first.split(b" ", 2)[1])
     pairs = [line.split(b":", 1) for line in lines]
     return status, [(name.strip().lower(), value.strip()) for name, value in pairs]
+
+
+async def _unless_gone(answer: Coroutine[Any, Any, T], receive: Receive) -> T | None:
+    """What `answer` gives; None when the sender is gone before. One that only stopped sending cannot be told from that: it gets what comes
+    within a second."""
+    answering = asyncio.create_task(answer)
+    leaving = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            await asyncio.wait((answering,), timeout=_LINGER)
+        return answering.result() if answering.done() else None
+    finally:
+        leaving.cancel()
+        answering.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _chunks(reader: asyncio.StreamReader, headers: list[tuple[bytes, bytes]]) -> Any:

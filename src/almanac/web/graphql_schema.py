@@ -17,6 +17,7 @@ from strawberry.types import ExecutionContext
 from almanac.core.analysis import Analysis
 from almanac.core.compare import compare
 from almanac.core.errors import invalid
+from almanac.definitions import KIND_NAMES
 from almanac.web import definitions, forms, people, reads
 from almanac.web.graphql import Desk, plain
 from almanac.web.graphql_types import SCALARS, PageInfo, argument, arguments_of, field_of, many, member, object_of, page_of
@@ -154,7 +155,7 @@ def _lists(receipt: Any) -> list[Any]:
     receipts = [argument("first", JSON, "A whole receipt.", required=True), argument("second", JSON, "Another.", required=True)]
     definition, kind = (
         object_of("Definition", definitions.DefinitionBody),
-        argument("kind", str, "metric, segment or question.", required=True),
+        argument("kind", str, f"One of: {KIND_NAMES}.", required=True),
     )
     letters = argument("state", str, "waiting (by default), replayed or discarded.")
     names, properties = object_of("EventName", forms.NameBody), object_of("Property", forms.PropertyBody)

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from almanac.core.analysis import Analysis, registry
+from almanac.core.board import Board
 
 _REF: Final = "#/components/schemas/{model}"
 _QUESTION: Final = "Question"
@@ -53,7 +55,9 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
 
 def _question_schemas() -> dict[str, Any]:
     models = {kind: analysis.question for kind, analysis in registry().items()}
-    references, definitions = models_json_schema([(model, "validation") for model in models.values()], ref_template=_REF)
+    # Boards are saved by the path of all definitions, which takes any object; pages want their form.
+    described: list[type[BaseModel]] = [*models.values(), Board]
+    references, definitions = models_json_schema([(model, "validation") for model in described], ref_template=_REF)
     schemas: dict[str, Any] = definitions.get("$defs", {})
     mapping: dict[str, str] = {}
     for kind, model in models.items():

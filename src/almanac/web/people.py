@@ -16,7 +16,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from almanac import people
+from almanac import lookups, people
 from almanac.core.errors import invalid, limited, not_found
 from almanac.core.ports import EventStore
 from almanac.core.sql import EMPTY, Sql, join, sql
@@ -90,6 +90,19 @@ async def behind(
     metrics: Metrics = request.app.state.metrics
     work = _as_file if format_ == "csv" else _page
     return await to_thread.run_sync(work, caller, project, which, metrics, limiter=questions)
+
+
+@router.get("", response_model=forms.PeoplePage, responses=responses(401, 403, 404), summary="People, the latest first")
+def latest(
+    project: ProjectName,
+    caller: Caller,
+    search: Annotated[str, Query(max_length=200, description="Only who uses an id that begins so, or whose email or name holds it.")] = "",
+    limit: Annotated[int, Query(ge=1, le=lookups.MOST, description="Most people to give.")] = 50,
+    after: Annotated[str, Query(max_length=100, description="`next` of the page before: goes on with people seen before those.")] = "",
+) -> Response:
+    """By their latest event, each with ids, properties, first and last seen and number of events."""
+    found = caller.enter(project, "read")
+    return Json(caller.rooms.engine.lookups.people(found.id, search=search, limit=limit, after=after).as_json())
 
 
 def _page(caller: Visitor, project: str, which: Behind, metrics: Metrics) -> Response:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
-from almanac.core.errors import AlmanacError, invalid, limited
+from almanac import lookups
+from almanac.core.errors import invalid
 from almanac.web import (
     accounts,
     app_files,
+    boards,
     definitions,
     demo,
     errors,
@@ -30,13 +33,16 @@ from almanac.web import (
     openapi,
     page,
     people,
+    questions,
     reads,
+    sharing,
     tables,
     tracking,
     transfer,
 )
 from almanac.web.again import Again
-from almanac.web.auth import Caller, House, Visitor
+from almanac.web.asking import QuestionId, answered
+from almanac.web.auth import Caller, House
 from almanac.web.errors import Json, responses
 from almanac.web.health import Health
 from almanac.web.manage import ProjectName
@@ -83,6 +89,9 @@ def create_app(rooms: Rooms) -> FastAPI:
         manage.router,
         demo.router,
         definitions.router,
+        boards.router,
+        questions.router,
+        sharing.router,
         people.router,
         tracking.router,
         transfer.router,
@@ -113,7 +122,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 @router.post(
     f"{_V1}/ask",
     response_model=forms.AnswerBody,
-    responses={200: {"content": {kind: {} for kind in tables.MEDIA_TYPES.values()}}, **_ENTER, **responses(429)},
+    responses={200: {"content": {kind: {} for kind in tables.MEDIA_TYPES.values()}}, **_ENTER, **responses(409, 429)},
     openapi_extra=openapi.QUESTION_BODY,
     summary="Ask a question",
     tags=["questions"],
@@ -124,40 +133,15 @@ async def ask(
     request: Request,
     question: Annotated[dict[str, Any], Depends(json_object)],
     fresh: Annotated[bool, Query(description="Past the cache.")] = False,
-    format_: Annotated[tables.Format, Query(alias="format", description="json, or the rows alone as a file.")] = "json",
+    format_: Annotated[tables.Format, Query(alias="format", description="json, or the rows as a file.")] = "json",
+    question_id: QuestionId = None,
 ) -> Response:
     """Answers with rows and the receipt that says how they came about."""
-    metrics: Metrics = request.app.state.metrics
-    if not fresh:
-        kept = await to_thread.run_sync(_kept, caller, project, question, metrics, format_, limiter=request.app.state.looks)
-        if kept is not None:
-            return kept
-    questions: CapacityLimiter = request.app.state.questions
-    if questions.available_tokens < 1:
-        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
-    return await to_thread.run_sync(_asked, caller, project, question, fresh, metrics, format_, limiter=questions)
 
+    def find() -> tuple[str, Mapping[str, Any]]:
+        return caller.enter(project, "read").id, question
 
-def _kept(caller: Visitor, project: str, question: Mapping[str, Any], metrics: Metrics, format_: tables.Format) -> Response | None:
-    """Answers that are kept need no turn, and nobody who asks for one is refused."""
-    found = caller.enter(project, "read")
-    try:
-        answer = caller.rooms.engine.kept(found.id, question)
-    except AlmanacError:
-        with metrics.asking(question):
-            raise
-    if answer is None:
-        return None
-    with metrics.asking(question):
-        return _response(answer.as_json(), format_)
-
-
-def _asked(caller: Visitor, project: str, question: Mapping[str, Any], fresh: bool, metrics: Metrics, format_: tables.Format) -> Response:
-    """Key, engine and JSON in one thread."""
-    found = caller.enter(project, "read")
-    with metrics.asking(question):
-        answer = caller.rooms.engine.ask(found.id, question, fresh=fresh)
-    return _response(answer.as_json(), format_)
+    return await answered(request, find, id_=question_id, fresh=fresh, show=partial(_response, format_=format_))
 
 
 def _response(answer: Mapping[str, Any], format_: tables.Format) -> Response:
@@ -218,6 +202,28 @@ def properties(
     """One entry for each property and type."""
     found = caller.enter(project, "read")
     return Json(reads.event_properties(caller.rooms.store, found.id, event=event))
+
+
+@router.get(
+    f"{_V1}/property-values", response_model=list[forms.ValueBody], responses=_ENTER, summary="The values of a property", tags=["data"]
+)
+def property_values(
+    project: ProjectName,
+    caller: Caller,
+    property_: Annotated[
+        str, Query(alias="property", min_length=1, max_length=500, description="As in a filter: a property, or a built-in column as @name.")
+    ],
+    of: Annotated[Literal["event", "person", "group"], Query(description="Whose property it is.")] = "event",
+    group_type: Annotated[str, Query(max_length=500, description="With of=group: the group's type.")] = "",
+    event: Annotated[str, Query(max_length=1000, description="Only of this event name.")] = "",
+    search: Annotated[str, Query(max_length=200, description="Only values that hold this text.")] = "",
+    limit: Annotated[int, Query(ge=1, le=lookups.MOST)] = 100,
+) -> Response:
+    """Of the last 30 days, the most frequent first, for filters to choose from. Of more than 100,000 different values, and where looking
+    takes more than three seconds, those that were found by then."""
+    found = caller.enter(project, "read")
+    look = caller.rooms.engine.lookups
+    return Json(look.values(found.id, property_, of=of, group_type=group_type, event=event, search=search, limit=limit))
 
 
 Since = Annotated[datetime | None, Query(description="Only hours from this instant on; UTC without an offset.")]

@@ -14,6 +14,9 @@ from almanac.changes import Changes
 from almanac.core.ports import Catalog, EventStore, LogLag, LostSegment
 from almanac.core.settings import Settings
 from almanac.definitions import Definitions
+from almanac.flights import Ticket
+from almanac.lookups import Lookups
+from almanac.questions import Questions
 
 
 class AnswerRoom(Protocol):
@@ -27,8 +30,16 @@ class AnswerRoom(Protocol):
 class EngineRoom(Protocol):
     """Answers questions."""
 
-    def ask(self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False) -> AnswerRoom:
-        """The answer, `fresh` past the cache, `aside` when nobody waits for it. Raises `invalid`, `limited` and `unavailable`."""
+    def ask(
+        self, project: str, question: Mapping[str, Any], *, fresh: bool = False, aside: bool = False, ticket: Ticket | None = None
+    ) -> AnswerRoom:
+        """The answer, `fresh` past the cache, `aside` when nobody waits for it. `ticket`: the way to stop it. Raises `invalid`, `limited`,
+        `conflict` (it was stopped) and `unavailable`."""
+        ...
+
+    @property
+    def questions(self) -> Questions:
+        """Those under way."""
         ...
 
     def same(self, project: str, question: Mapping[str, Any]) -> str:
@@ -42,6 +53,11 @@ class EngineRoom(Protocol):
 
     def kept(self, project: str, question: Mapping[str, Any]) -> AnswerRoom | None:
         """The answer, if it is kept: at once, without a turn. Raises `invalid` and `not_found` as `ask` does."""
+        ...
+
+    @property
+    def lookups(self) -> Lookups:
+        """Values of properties, and people, while somebody chooses."""
         ...
 
     def explain(self, project: str, question: Mapping[str, Any]) -> ExplanationRoom:

@@ -1,4 +1,4 @@
-"""Answers as files: CSV for spreadsheets, NDJSON and Parquet for programs."""
+"""Answers as files: CSV and XLSX for spreadsheets, NDJSON and Parquet for programs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-Format = Literal["json", "csv", "ndjson", "parquet"]
+from almanac.web.sheets import MEDIA_TYPE, as_xlsx
+
+Format = Literal["json", "csv", "ndjson", "parquet", "xlsx"]
 
 MEDIA_TYPES: Final[dict[str, str]] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "ndjson": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": MEDIA_TYPE,
 }
 # What a spreadsheet would take for a formula. Texts in answers come from whoever sends events.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_file(answer: Mapping[str, Any], format_: Format) -> bytes:
-    """The rows of an answer. Parquet holds the receipt too, under the key `almanac.receipt` of the file's metadata."""
+    """The rows of an answer. Parquet holds the receipt too, under the key `almanac.receipt` of the file's metadata, and XLSX on a sheet."""
     names = [str(column["name"]) for column in answer["columns"]]
     if format_ == "csv":
         return as_csv(names, answer["rows"])
@@ -29,6 +32,8 @@ def as_file(answer: Mapping[str, Any], format_: Format) -> bytes:
         return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in answer["rows"]).encode("utf-8", "replace")
     if format_ == "parquet":
         return _parquet(names, answer)
+    if format_ == "xlsx":
+        return as_xlsx(names, answer)
     return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
 
 

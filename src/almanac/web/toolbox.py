@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from almanac.core.analysis import Analysis, registry
 from almanac.core.errors import invalid, not_found
+from almanac.definitions import KIND_NAMES, KINDS
 from almanac.web.client import Api
 from almanac.web.question_page import question_page
 
@@ -115,7 +116,7 @@ class Toolbox:
         question = {"question": {**_OBJECT, "description": "The question, with its kind."}}
         row = {"row": {**_OBJECT, "description": "A row of its answer."}, "after": {**_TEXT, "description": "`next` of the page before."}}
         receipts = {name: {**_OBJECT, "description": "The receipt of an answer, whole."} for name in ("first", "second")}
-        kind = {"kind": {"enum": ["metric", "segment", "question"], "description": "What to list."}}
+        kind = {"kind": {"enum": [*KINDS], "description": "What to list."}}
         saved = {
             "name": {**_TEXT, "description": "Its name."},
             "changes": {**_OBJECT, "description": "What to ask differently, such as its range."},
@@ -132,7 +133,8 @@ class Toolbox:
             _tool("list_properties", "Properties of events, with the types they came in.", event, lambda p, g: api.properties(of(p), **g)),
             _tool(
                 "list_definitions",
-                'Saved metrics, segments or questions. Questions take {"metric": NAME} for an event, and {"segment": NAME} as a filter.',
+                f"What is saved under names ({KIND_NAMES}), of one kind. "
+                'Questions take {"metric": NAME} for an event, and {"segment": NAME} as a filter.',
                 kind,
                 lambda p, g: api.definitions(of(p), str(g["kind"])),
                 required=["kind"],

@@ -44,6 +44,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/invitations/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an invitation is for
+         * @description For whoever holds the link; no key.
+         */
+        get: operations["invited_api_v1_invitations__token__get"];
+        put?: never;
+        /**
+         * Accept an invitation
+         * @description Whoever is signed in joins, with an empty body; anybody else gives name and password, gets an account of the invitation's email, and
+         *     is signed in. Answers as /me does.
+         */
+        post: operations["accept_api_v1_invitations__token__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ledger": {
         parameters: {
             query?: never;
@@ -72,13 +97,77 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who the key is, and the projects it enters
-         * @description A page or a client that holds a key alone starts here.
+         * Who asks, and the projects he may read
+         * @description Somebody who is signed in, a key, or nobody: that is no error. Only a bearer that is unknown is (401).
          */
         get: operations["me_api_v1_me_get"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change one's own name
+         * @description What others see.
+         */
+        patch: operations["rename_api_v1_me_patch"];
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change one's own password
+         * @description Ends all other sessions of this account. Wrong passwords count as when signing in.
+         */
+        post: operations["change_password_api_v1_me_password_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where one is signed in
+         * @description The last used first.
+         */
+        get: operations["sessions_api_v1_me_sessions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of one's own sessions
+         * @description On that device somebody has to sign in again.
+         */
+        delete: operations["end_session_api_v1_me_sessions__session__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -99,7 +188,7 @@ export interface paths {
         put?: never;
         /**
          * Make a project (server's admin)
-         * @description With its three keys, in the only moment when they can be read.
+         * @description With its three keys, in the only moment when they can be read. Whoever is signed in becomes its owner.
          */
         post: operations["make_project_api_v1_projects_post"];
         delete?: never;
@@ -123,7 +212,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Delete a project (admin)
+         * Delete a project (owner, or an admin key)
          * @description For ever: its keys stop within seconds, its events and everything known of them are deleted, and nothing that is still on its way
          *     comes back. Answers when that is done. A new project may take the name; it gets an id of its own.
          */
@@ -151,6 +240,70 @@ export interface paths {
          * @description Answers with rows and the receipt that says how they came about.
          */
         post: operations["ask_api_v1_projects__project__ask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/boards/{board}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The links to a board (analyst)
+         * @description Those that ended too. Without their tokens: those are kept by nobody.
+         */
+        get: operations["listed_api_v1_projects__project__boards__board__links_get"];
+        put?: never;
+        /**
+         * Make a link to a board (analyst)
+         * @description Whoever has its token sees this board, with the link's filters, until it ends.
+         */
+        post: operations["make_api_v1_projects__project__boards__board__links_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/boards/{board}/links/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a link to a board (analyst)
+         * @description From now on it shows nothing.
+         */
+        delete: operations["revoke_api_v1_projects__project__boards__board__links__link__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/boards/{board}/tiles/{tile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The answer of a tile
+         * @description Of its question, with the board's range in the place of its own and the board's filters beside its own.
+         */
+        post: operations["tile_api_v1_projects__project__boards__board__tiles__tile__post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -290,13 +443,13 @@ export interface paths {
          */
         get: operations["one_api_v1_projects__project__definitions__kind___name__get"];
         /**
-         * Save a definition (admin)
+         * Save a definition (analyst)
          * @description A further version; what it said before stays in its history.
          */
         put: operations["save_api_v1_projects__project__definitions__kind___name__put"];
         post?: never;
         /**
-         * Remove a definition (admin)
+         * Remove a definition (analyst)
          * @description Its history stays, and it can be saved again. Refused while other definitions go by it.
          */
         delete: operations["remove_api_v1_projects__project__definitions__kind___name__delete"];
@@ -335,7 +488,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Save a file of definitions (admin)
+         * Save a file of definitions (analyst)
          * @description All are checked before the first is saved. What is unchanged gets no new version.
          */
         post: operations["apply_api_v1_projects__project__definitions_apply_post"];
@@ -465,6 +618,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A project's invitations (admin)
+         * @description Used, revoked and old ones too, the newest first. Without their tokens: those are kept by nobody.
+         */
+        get: operations["invitations_api_v1_projects__project__invitations_get"];
+        put?: never;
+        /**
+         * Invite somebody (admin)
+         * @description The answer holds the link's token, and nothing else ever will. Only an owner invites owners.
+         */
+        post: operations["invite_api_v1_projects__project__invitations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/invitations/{invitation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an invitation (admin)
+         * @description Its link lets nobody in any more. It stays in the list.
+         */
+        delete: operations["revoke_invitation_api_v1_projects__project__invitations__invitation__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/keys": {
         parameters: {
             query?: never;
@@ -569,6 +766,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A project's members (admin)
+         * @description By email. Owners of the server enter every project, and stand here only where they are members too.
+         */
+        get: operations["members_api_v1_projects__project__members_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a role (admin)
+         * @description Only an owner makes owners, or takes that away from one; the last one stays. An owner of the server may add any user so.
+         */
+        put: operations["set_role_api_v1_projects__project__members__user__put"];
+        post?: never;
+        /**
+         * Remove a member (admin, or oneself)
+         * @description Only an owner removes owners; the last one stays. Anybody may leave.
+         */
+        delete: operations["remove_member_api_v1_projects__project__members__user__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/merges/{edge}/redo": {
         parameters: {
             query?: never;
@@ -616,7 +857,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * People, the latest first
+         * @description By their latest event, each with ids, properties, first and last seen and number of events.
+         */
+        get: operations["latest_api_v1_projects__project__people_get"];
         put?: never;
         /**
          * The people behind a number
@@ -666,6 +911,67 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/property-values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The values of a property
+         * @description Of the last 30 days, the most frequent first, for filters to choose from. Of more than 100,000 different values, and where looking
+         *     takes more than three seconds, those that were found by then.
+         */
+        get: operations["property_values_api_v1_projects__project__property_values_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The questions under way
+         * @description Of this project, the oldest first.
+         */
+        get: operations["listed_api_v1_projects__project__questions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/questions/{question}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Stop a question
+         * @description Whoever asked it is told so, and it leaves the queue or the engine, unless others wait for the same answer.
+         */
+        delete: operations["stop_api_v1_projects__project__questions__question__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -725,6 +1031,173 @@ export interface paths {
         get: operations["violations_api_v1_projects__project__tracking_plan_violations_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reset/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set a new password by a link
+         * @description Ends all sessions of the account, and signs in.
+         */
+        post: operations["finish_reset_api_v1_reset__token__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in
+         * @description Sets the cookie of a new session, and answers as /me does. After 5 wrong passwords of an email, or 20 of an address, within 15
+         *     minutes, further ones are not looked at for some minutes.
+         */
+        post: operations["sign_in_api_v1_session_post"];
+        /**
+         * Sign out
+         * @description Ends the session that asks; where there is none, there is nothing to do.
+         */
+        delete: operations["sign_out_api_v1_session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make the server's owner, at first
+         * @description The first account, which may do everything; only while there is none. Signs in. A server that holds projects already takes this from
+         *     its own machine only, or with its admin key.
+         */
+        post: operations["set_up_api_v1_setup_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A shared board
+         * @description No key. What is on it, without questions and answers.
+         */
+        get: operations["shared_api_v1_shared__token__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/{token}/tiles/{tile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The answer of a tile of a shared board
+         * @description No key. With the filters of the board, of the link and of `filter`; `filters` may be by the properties of the board's own filter
+         *     tiles only. The receipt says how far to trust it, not how it was asked.
+         */
+        post: operations["shared_tile_api_v1_shared__token__tiles__tile__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All accounts (server's owner)
+         * @description By email, with their roles.
+         */
+        get: operations["users_api_v1_users_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an account (server's owner)
+         * @description Disable it, or make it an owner of the server. One owner that can sign in always stays.
+         */
+        patch: operations["change_user_api_v1_users__user__patch"];
+        trace?: never;
+    };
+    "/api/v1/users/{user}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link for a new password (server's owner)
+         * @description Good once, for a day; a further one voids it. Until it is used the old password works.
+         */
+        post: operations["start_reset_api_v1_users__user__reset_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -796,6 +1269,60 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Acceptance
+         * @description A new account that joins; empty when somebody who is signed in does.
+         */
+        Acceptance: {
+            /**
+             * Name
+             * @description What others see.
+             * @default
+             */
+            name: string;
+            /**
+             * Password
+             * @description At least 10 characters, and not the email address.
+             * @default
+             */
+            password: string;
+        };
+        /**
+         * AccountBody
+         * @description A user, as the server's owner sees him.
+         */
+        AccountBody: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Disabled */
+            disabled: boolean;
+            /** Email */
+            email: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Owner
+             * @description Of the whole server.
+             */
+            owner: boolean;
+            /**
+             * Roles
+             * @description By project id.
+             */
+            roles: {
+                [key: string]: "viewer" | "analyst" | "admin" | "owner";
+            };
+            /**
+             * Seen At
+             * @description When he was last here, to the minute; null: not for long.
+             */
+            seen_at: string | null;
+        };
         /**
          * Adoption
          * @description The question.
@@ -1317,6 +1844,78 @@ export interface components {
             };
         };
         /**
+         * Board
+         * @description Tiles on a grid.
+         */
+        Board: {
+            /**
+             * Columns
+             * @description Columns of its grid.
+             * @default 12
+             */
+            columns: number;
+            /**
+             * Compare
+             * @description true: questions that can be put beside the range before are; false: none is; left out: as each says itself.
+             * @default null
+             */
+            compare: boolean | null;
+            /**
+             * Description
+             * @description What it shows, in words.
+             * @default
+             */
+            description: string;
+            /**
+             * Filters
+             * @description Come to the filters of each question.
+             * @default []
+             */
+            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            /**
+             * @description Takes the place of the range of each question; left out: each has its own.
+             * @default null
+             */
+            range: components["schemas"]["Span"] | null;
+            /**
+             * Refresh
+             * @description Seconds after which it is asked again; 0: as soon as new events are stored.
+             * @default 0
+             */
+            refresh: number;
+            /**
+             * Tiles
+             * @description What is on it.
+             * @default []
+             */
+            tiles: components["schemas"]["Tile"][];
+            /**
+             * Title
+             * @description What people call it; its name when left out.
+             * @default
+             */
+            title: string;
+        };
+        /**
+         * BoardChoice
+         * @description What somebody who works with a board chose.
+         */
+        BoardChoice: {
+            /**
+             * Compare
+             * @description Put the range before beside it, where the kind can; left out: as the board says.
+             */
+            compare?: boolean | null;
+            /**
+             * Filters
+             * @description Beside the filters of the board and of the question.
+             * @default []
+             */
+            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            /** @description In the place of the board's range. */
+            range?: components["schemas"]["Span"] | null;
+        };
+        /**
          * Breakdown
          * @description Splits an answer by a property, or by segments. A bare text is an event's property or a built-in column.
          */
@@ -1500,18 +2099,38 @@ export interface components {
             property: string;
         };
         /**
+         * Credentials
+         * @description Who signs in.
+         * @example {
+         *       "email": "ann@example.com",
+         *       "password": "a few long words"
+         *     }
+         */
+        Credentials: {
+            /**
+             * Email
+             * @description Capitals and small letters are the same.
+             */
+            email: string;
+            /**
+             * Password
+             * @description The password.
+             */
+            password: string;
+        };
+        /**
          * DefinitionBody
-         * @description One version of a metric, segment, question or entry of the tracking plan.
+         * @description One version of a metric, segment, question, board or entry of the tracking plan.
          */
         DefinitionBody: {
             /**
              * Author
-             * @description The name of the key that saved it.
+             * @description The name of whoever saved it, or of the key.
              */
             author: string;
             /**
              * Body
-             * @description The metric, segment, question or entry itself.
+             * @description The metric, segment, question, board or entry itself.
              */
             body: {
                 [key: string]: unknown;
@@ -1538,40 +2157,26 @@ export interface components {
          * @description Many definitions at once, as in a file of `almanac apply`.
          */
         DefinitionFile: {
-            /**
-             * Metrics
-             * @description Metrics by their names.
-             * @default {}
-             */
-            metrics: {
-                [key: string]: unknown;
+            /** @description Boards by their names. */
+            boards?: {
+                [key: string]: Record<string, never>;
             };
-            /**
-             * Plans
-             * @description Entries of the tracking plan by their events' names; * for all other events.
-             * @default {}
-             */
-            plans: {
-                [key: string]: unknown;
+            /** @description Metrics by their names. */
+            metrics?: {
+                [key: string]: Record<string, never>;
             };
-            /**
-             * Questions
-             * @description Questions by their names.
-             * @default {}
-             */
-            questions: {
-                [key: string]: unknown;
+            /** @description Entries of the tracking plan by their events' names; * for all other events. */
+            plans?: {
+                [key: string]: Record<string, never>;
             };
-            /**
-             * Segments
-             * @description Segments by their names.
-             * @default {}
-             */
-            segments: {
-                [key: string]: unknown;
+            /** @description Questions by their names. */
+            questions?: {
+                [key: string]: Record<string, never>;
             };
-        } & {
-            [key: string]: unknown;
+            /** @description Segments by their names. */
+            segments?: {
+                [key: string]: Record<string, never>;
+            };
         };
         /**
          * Did
@@ -2481,6 +3086,71 @@ export interface components {
             stored: number;
         };
         /**
+         * InvitationBody
+         * @description An invitation, without its token.
+         */
+        InvitationBody: {
+            /**
+             * Author
+             * @description Who invited.
+             */
+            author: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Email */
+            email: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description What revokes it.
+             */
+            id: string;
+            /** Revoked At */
+            revoked_at?: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+            /** Used At */
+            used_at?: string | null;
+        };
+        /**
+         * Invited
+         * @description What whoever holds the link sees of it.
+         */
+        Invited: {
+            /** Email */
+            email: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Has Account
+             * @description The email has an account: sign in with it, then accept.
+             */
+            has_account: boolean;
+            /**
+             * Project
+             * @description The project's name.
+             */
+            project: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+        };
+        /**
          * KeyBody
          * @description A key, without its secret.
          * @example {
@@ -2831,6 +3501,40 @@ export interface components {
             week_start: ("monday" | "sunday") | null;
         };
         /**
+         * LinkBody
+         * @description A link, without its token.
+         */
+        LinkBody: {
+            /** Board */
+            board: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /** Embed */
+            embed: boolean;
+            /** Expires */
+            expires: string | null;
+            /** Filters */
+            filters: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Id
+             * @description What revokes it.
+             */
+            id: string;
+            /** Label */
+            label: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Signing */
+            signing: boolean;
+        };
+        /**
          * Listed
          * @description People given by their ids.
          */
@@ -2840,6 +3544,48 @@ export interface components {
              * @description Distinct ids.
              */
             ids: string[];
+        };
+        /**
+         * MadeInvitation
+         * @description A new invitation, in the only moment when its token can be read.
+         */
+        MadeInvitation: {
+            /**
+             * Author
+             * @description Who invited.
+             */
+            author: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Email */
+            email: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Id
+             * @description What revokes it.
+             */
+            id: string;
+            /** Revoked At */
+            revoked_at?: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+            /**
+             * Token
+             * @description The end of the link.
+             */
+            token: string;
+            /** Used At */
+            used_at?: string | null;
         };
         /**
          * MadeKey
@@ -2892,6 +3638,50 @@ export interface components {
              * @enum {string}
              */
             role: "write" | "read" | "admin";
+        };
+        /**
+         * MadeLink
+         * @description A new link, in the only moment when its token and its secret can be read.
+         */
+        MadeLink: {
+            /** Board */
+            board: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /** Embed */
+            embed: boolean;
+            /** Expires */
+            expires: string | null;
+            /** Filters */
+            filters: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Id
+             * @description What revokes it.
+             */
+            id: string;
+            /** Label */
+            label: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /**
+             * Secret
+             * @description What signs filters; empty without signing. It belongs on the embedding site's server, not on its pages.
+             */
+            secret: string;
+            /** Signing */
+            signing: boolean;
+            /**
+             * Token
+             * @description Whoever has it sees the board.
+             */
+            token: string;
         };
         /**
          * MadeProject
@@ -3033,6 +3823,130 @@ export interface components {
             quantile: number;
         };
         /**
+         * MeBody
+         * @description Who asks, and where he may go. A page or a client starts here.
+         */
+        MeBody: {
+            /**
+             * Csrf
+             * @description What goes, as X-Almanac-CSRF, with all that a page does but GET; empty: nobody is signed in.
+             */
+            csrf: string;
+            /**
+             * First Run
+             * @description The server has no account yet: /api/v1/setup makes the first.
+             */
+            first_run: boolean;
+            /**
+             * Projects
+             * @description Those that the caller may read, by name.
+             */
+            projects: components["schemas"]["MyProject"][];
+            /**
+             * Role
+             * @description The key's role; empty when no key asks.
+             */
+            role: string;
+            /**
+             * Server
+             * @description The caller may do everything, in all projects.
+             */
+            server: boolean;
+            /** @description Who is signed in; null: nobody, or a key asks. */
+            user: components["schemas"]["UserBody"] | null;
+            /**
+             * Version
+             * @description Of Almanac.
+             */
+            version: string;
+        };
+        /**
+         * MemberBody
+         * @description Somebody in a project.
+         */
+        MemberBody: {
+            /**
+             * Disabled
+             * @description He cannot sign in.
+             */
+            disabled: boolean;
+            /** Email */
+            email: string;
+            /**
+             * Id
+             * @description Of the user.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        };
+        /**
+         * MyProject
+         * @description A project, and what the caller may do in it.
+         * @example {
+         *       "created_at": "2026-01-31T12:00:00Z",
+         *       "id": "ticket-shop",
+         *       "name": "Ticket shop",
+         *       "quota": 0,
+         *       "retention_days": 400,
+         *       "settings": {},
+         *       "week_start": "monday",
+         *       "zone": "Europe/Berlin"
+         *     }
+         */
+        MyProject: {
+            /** Created At */
+            created_at?: string | null;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Quota
+             * @description Events per second; 0: no limit of its own.
+             */
+            quota: number;
+            /**
+             * Retention Days
+             * @description Days that events are kept; 0: for ever.
+             */
+            retention_days: number;
+            /**
+             * Role
+             * @description The caller's role; a read key counts as a viewer, an admin key as an owner.
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+            /**
+             * Settings
+             * @description What pages keep of the project, e.g. start_page.
+             * @default {}
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Week Start
+             * @enum {string}
+             */
+            week_start: "monday" | "sunday";
+            /**
+             * Zone
+             * @description IANA zone in which days begin.
+             */
+            zone: string;
+        };
+        /**
          * NameBody
          * @description An event name.
          */
@@ -3065,6 +3979,34 @@ export interface components {
             name: string;
         };
         /**
+         * NewInvitation
+         * @description Whom to invite.
+         * @example {
+         *       "email": "bob@example.com",
+         *       "role": "analyst"
+         *     }
+         */
+        NewInvitation: {
+            /**
+             * Days
+             * @description How long the link is good.
+             * @default 7
+             */
+            days: number;
+            /**
+             * Email
+             * @description Whom the link is for; his account gets this email.
+             */
+            email: string;
+            /**
+             * Role
+             * @description What he may do then.
+             * @default viewer
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
+        };
+        /**
          * NewKey
          * @description A key to make.
          * @example {
@@ -3085,6 +4027,52 @@ export interface components {
              * @enum {string}
              */
             role: "write" | "read" | "admin";
+        };
+        /**
+         * NewLink
+         * @description A link to make.
+         */
+        NewLink: {
+            /**
+             * Embed
+             * @description Whether other sites may show it within their pages.
+             * @default false
+             */
+            embed: boolean;
+            /**
+             * Expires
+             * @description When it ends; UTC without an offset. null: when it is revoked.
+             */
+            expires?: string | null;
+            /**
+             * Filters
+             * @description Hold for all that is seen by this link.
+             * @default []
+             */
+            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            /**
+             * Label
+             * @description Whom it is for.
+             * @default
+             */
+            label: string;
+            /**
+             * Signing
+             * @description Whether each viewer needs a filter that the embedding site signed with the link's secret.
+             * @default false
+             */
+            signing: boolean;
+        };
+        /**
+         * NewPassword
+         * @description The password that a link sets.
+         */
+        NewPassword: {
+            /**
+             * Password
+             * @description At least 10 characters, and not the email address.
+             */
+            password: string;
         };
         /**
          * NewProject
@@ -3142,6 +4130,22 @@ export interface components {
             variables?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * PasswordChange
+         * @description A new password.
+         */
+        PasswordChange: {
+            /**
+             * New
+             * @description At least 10 characters, and not the email address.
+             */
+            new: string;
+            /**
+             * Old
+             * @description The one until now.
+             */
+            old: string;
         };
         /**
          * Path
@@ -3333,6 +4337,19 @@ export interface components {
              * @description How many they are, on all pages.
              */
             total: number;
+        };
+        /**
+         * PeoplePage
+         * @description Some people.
+         */
+        PeoplePage: {
+            /**
+             * Next
+             * @description Token of the next page; empty on the last.
+             */
+            next: string;
+            /** People */
+            people: components["schemas"]["KnownPerson"][];
         };
         /**
          * PersonBody
@@ -3663,6 +4680,22 @@ export interface components {
             replayed: number;
         };
         /**
+         * ResetBody
+         * @description A link that sets a new password once, in the only moment when it can be read.
+         */
+        ResetBody: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Token
+             * @description The end of the link.
+             */
+            token: string;
+        };
+        /**
          * Retention
          * @description The question.
          */
@@ -3791,6 +4824,18 @@ export interface components {
              * @enum {string}
              */
             windows: "calendar" | "elapsed";
+        };
+        /**
+         * RoleChange
+         * @description What somebody may do.
+         */
+        RoleChange: {
+            /**
+             * Role
+             * @description viewer: read and ask; analyst: also save; admin: also manage; owner: everything.
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "admin" | "owner";
         };
         /**
          * Segment
@@ -4113,6 +5158,173 @@ export interface components {
             week_start: ("monday" | "sunday") | null;
         };
         /**
+         * SessionBody
+         * @description A sign-in on one device.
+         */
+        SessionBody: {
+            /**
+             * Agent
+             * @description What the browser called itself.
+             */
+            agent: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Current
+             * @description It is the one that asks.
+             */
+            current: boolean;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it is over, unless it is used before.
+             */
+            expires_at: string;
+            /** Id */
+            id: string;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description When it was last used, to the minute.
+             */
+            seen_at: string;
+        };
+        /**
+         * Setup
+         * @description The first account: the server's owner.
+         * @example {
+         *       "email": "ann@example.com",
+         *       "name": "Ann",
+         *       "password": "a few long words"
+         *     }
+         */
+        Setup: {
+            /**
+             * Email
+             * @description What the owner signs in with.
+             */
+            email: string;
+            /**
+             * Name
+             * @description What others see.
+             */
+            name: string;
+            /**
+             * Password
+             * @description At least 10 characters, and not the email address.
+             */
+            password: string;
+        };
+        /**
+         * SharedBoard
+         * @description A board, as it is shown to whoever holds a link.
+         */
+        SharedBoard: {
+            /** Columns */
+            columns: number;
+            /** Description */
+            description: string;
+            range: components["schemas"]["Span"] | null;
+            /** Refresh */
+            refresh: number;
+            /** Tiles */
+            tiles: components["schemas"]["SharedTile"][];
+            /** Title */
+            title: string;
+        };
+        /**
+         * SharedBody
+         * @description All that a page needs to show a shared board, but its answers.
+         */
+        SharedBody: {
+            board: components["schemas"]["SharedBoard"];
+            /**
+             * Embed
+             * @description Whether it may be shown within other sites' pages.
+             */
+            embed: boolean;
+            project: components["schemas"]["SharedProject"];
+        };
+        /**
+         * SharedProject
+         * @description Whose board it is.
+         */
+        SharedProject: {
+            /** Name */
+            name: string;
+            /** Zone */
+            zone: string;
+        };
+        /**
+         * SharedTile
+         * @description A tile, as it is shown to whoever holds a link.
+         */
+        SharedTile: {
+            /** Chart */
+            chart: {
+                [key: string]: unknown;
+            };
+            /** Group Type */
+            group_type: string;
+            /** H */
+            h: number;
+            /** Id */
+            id: string;
+            /** Image */
+            image: string;
+            /**
+             * Kind
+             * @description The kind of its question; empty where it has none.
+             */
+            kind: string;
+            /** Of */
+            of: string;
+            /** Property */
+            property: string;
+            /** Text */
+            text: string;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "question" | "number" | "text" | "image" | "filter" | "feed";
+            /** W */
+            w: number;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * Span
+         * @description A range of time, as questions have it.
+         */
+        Span: {
+            /**
+             * Date From
+             * @description Or its start: a date, an instant, a step back such as -30d, or today.
+             * @default null
+             */
+            date_from: string | null;
+            /**
+             * Date To
+             * @description And its end; a date counts as a whole day. Left out: now.
+             * @default null
+             */
+            date_to: string | null;
+            /**
+             * Last
+             * @description The last so many, e.g. '30 days'.
+             * @default null
+             */
+            last: string | null;
+        };
+        /**
          * SqlQuestion
          * @description The question.
          */
@@ -4303,6 +5515,119 @@ export interface components {
             week_start: ("monday" | "sunday") | null;
         };
         /**
+         * Tile
+         * @description One field of the grid.
+         */
+        Tile: {
+            /**
+             * Chart
+             * @description How a page draws it; Almanac keeps it as it is.
+             * @default {}
+             */
+            chart: {
+                [key: string]: unknown;
+            };
+            /**
+             * Event
+             * @description For feed: only events of this name.
+             * @default
+             */
+            event: string;
+            /**
+             * Group Type
+             * @description For filter of a group: the group's type.
+             * @default
+             */
+            group_type: string;
+            /**
+             * H
+             * @description Rows that it takes.
+             */
+            h: number;
+            /**
+             * Id
+             * @description Its own within the board: letters, digits, _ and -.
+             */
+            id: string;
+            /**
+             * Image
+             * @description For image: a data: address of up to 200 KiB, or a path of this server.
+             * @default
+             */
+            image: string;
+            /**
+             * Of
+             * @description For filter: whose property it is.
+             * @default event
+             * @enum {string}
+             */
+            of: "event" | "person" | "group";
+            /**
+             * Property
+             * @description For filter: the property that is chosen by, or a built-in column as @name.
+             * @default
+             */
+            property: string;
+            /**
+             * Question
+             * @description For question and number: the question, as it is asked; {"saved": NAME, …} for a saved one.
+             * @default null
+             * @example {
+             *       "saved": "weekly revenue"
+             *     }
+             */
+            question: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Text
+             * @description For text: Markdown.
+             * @default
+             */
+            text: string;
+            /**
+             * Title
+             * @description What stands above it.
+             * @default
+             */
+            title: string;
+            /**
+             * Type
+             * @description What it shows.
+             * @enum {string}
+             */
+            type: "question" | "number" | "text" | "image" | "filter" | "feed";
+            /**
+             * W
+             * @description Columns that it takes.
+             */
+            w: number;
+            /**
+             * X
+             * @description Its left column, from 0.
+             */
+            x: number;
+            /**
+             * Y
+             * @description Its top row, from 0.
+             */
+            y: number;
+        };
+        /**
+         * TileChoice
+         * @description What somebody who looks at a board chose.
+         */
+        TileChoice: {
+            /**
+             * Filters
+             * @description Beside the filters of the board and of the question.
+             * @default []
+             */
+            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            /** @description In the place of the board's range. */
+            range?: components["schemas"]["Span"] | null;
+        };
+        /**
          * Trend
          * @description The question.
          */
@@ -4485,6 +5810,103 @@ export interface components {
             quantile: number;
         };
         /**
+         * UnderWay
+         * @description A question that is not answered yet.
+         */
+        UnderWay: {
+            /**
+             * Id
+             * @description The header X-Question-Id of its request; made where that was left out.
+             */
+            id: string;
+            /**
+             * Kind
+             * @description Empty for a saved question.
+             */
+            kind: string;
+            /**
+             * Rows
+             * @description About how many it will read in all; null when that is not known.
+             */
+            rows: number | null;
+            /**
+             * Rows Read
+             * @description So far.
+             */
+            rows_read: number;
+            /**
+             * Seconds
+             * @description Since it was asked.
+             */
+            seconds: number;
+            /**
+             * State
+             * @description waiting: for its turn.
+             * @enum {string}
+             */
+            state: "waiting" | "running";
+        };
+        /**
+         * UserBody
+         * @description Who is signed in.
+         */
+        UserBody: {
+            /** Email */
+            email: string;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Owner
+             * @description Of the whole server.
+             */
+            owner: boolean;
+        };
+        /**
+         * UserChange
+         * @description What to change; what is left out stays.
+         */
+        UserChange: {
+            /**
+             * Disabled
+             * @description True: cannot sign in, and all sessions end.
+             */
+            disabled?: boolean | null;
+            /**
+             * Owner
+             * @description True: may do everything.
+             */
+            owner?: boolean | null;
+        };
+        /**
+         * UserName
+         * @description What others see.
+         */
+        UserName: {
+            /**
+             * Name
+             * @description 1 to 100 characters.
+             */
+            name: string;
+        };
+        /**
+         * ValueBody
+         * @description A value of a property.
+         */
+        ValueBody: {
+            /**
+             * Events
+             * @description How many events of the last 30 days have it.
+             */
+            events: number;
+            /**
+             * Value
+             * @description As text, as filters take it.
+             */
+            value: string;
+        };
+        /**
          * ViolationBody
          * @description One thing that was wrong, on one day.
          */
@@ -4545,21 +5967,6 @@ export interface components {
              * @description By what was wrong too. An event with two faults counts in two rows.
              */
             violations: components["schemas"]["ViolationBody"][];
-        };
-        /**
-         * WhoBody
-         * @description Who the key is.
-         */
-        WhoBody: {
-            /** Projects */
-            projects: components["schemas"]["ProjectBody"][];
-            /** Role */
-            role: string;
-            /**
-             * Server
-             * @description True for the server's admin key, which enters all projects.
-             */
-            server: boolean;
         };
         /**
          * Window
@@ -4661,7 +6068,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4670,7 +6077,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4730,7 +6137,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4739,7 +6146,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4750,6 +6157,146 @@ export interface operations {
             };
             /** @description The thing's state forbids this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    invited_api_v1_invitations__token__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The end of the link. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    accept_api_v1_invitations__token__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The end of the link. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4798,7 +6345,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4807,7 +6354,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4842,7 +6389,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WhoBody"];
+                    "application/json": components["schemas"]["MeBody"];
                 };
             };
             /** @description The input is wrong. */
@@ -4854,8 +6401,257 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rename_api_v1_me_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserName"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_password_api_v1_me_password_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    sessions_api_v1_me_sessions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_session_api_v1_me_sessions__session__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the session, from the list of sessions. */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4901,7 +6697,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4910,7 +6706,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4961,7 +6757,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4970,7 +6766,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5029,7 +6825,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5038,7 +6834,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5047,7 +6843,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5101,7 +6897,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5110,7 +6906,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5119,7 +6915,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,7 +6969,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5182,7 +6978,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5191,7 +6987,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5214,12 +7010,15 @@ export interface operations {
     ask_api_v1_projects__project__ask_post: {
         parameters: {
             query?: {
-                /** @description json, or the rows alone as a file. */
-                format?: "json" | "csv" | "ndjson" | "parquet";
+                /** @description json, or the rows as a file. */
+                format?: "json" | "csv" | "ndjson" | "parquet" | "xlsx";
                 /** @description Past the cache. */
                 fresh?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description A fresh id, by which the question can be seen and stopped while it is under way. */
+                "X-Question-Id"?: string | null;
+            };
             path: {
                 /** @description Id or name of the project. */
                 project: string;
@@ -5240,6 +7039,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AnswerBody"];
                     "application/vnd.apache.parquet": unknown;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
                     "application/x-ndjson": unknown;
                     "text/csv; charset=utf-8": unknown;
                 };
@@ -5253,7 +7053,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5262,7 +7062,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5271,8 +7071,340 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listed_api_v1_projects__project__boards__board__links_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the board. */
+                board: string;
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    make_api_v1_projects__project__boards__board__links_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the board. */
+                board: string;
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLink"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeLink"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke_api_v1_projects__project__boards__board__links__link__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the board. */
+                board: string;
+                /** @description Id of the link, from the list of links. */
+                link: string;
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tile_api_v1_projects__project__boards__board__tiles__tile__post: {
+        parameters: {
+            query?: {
+                /** @description Past the cache. */
+                fresh?: boolean;
+            };
+            header?: {
+                /** @description A fresh id, by which the question can be seen and stopped while it is under way. */
+                "X-Question-Id"?: string | null;
+            };
+            path: {
+                /** @description Name of the board. */
+                board: string;
+                /** @description Id or name of the project. */
+                project: string;
+                /** @description Id of the tile. */
+                tile: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardChoice"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5334,7 +7466,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5343,7 +7475,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5352,7 +7484,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5409,7 +7541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5418,7 +7550,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5427,7 +7559,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5481,7 +7613,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5490,7 +7622,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5499,7 +7631,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5553,7 +7685,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5562,7 +7694,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5571,7 +7703,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5621,7 +7753,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5630,7 +7762,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5639,7 +7771,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5665,7 +7797,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "plan";
                 /** @description Id or name of the project. */
                 project: string;
             };
@@ -5691,7 +7823,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5700,7 +7832,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5709,7 +7841,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5738,7 +7870,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -5766,7 +7898,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5775,7 +7907,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5784,7 +7916,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5813,7 +7945,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -5847,7 +7979,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5856,7 +7988,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5865,7 +7997,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5900,7 +8032,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -5926,7 +8058,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5935,7 +8067,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5944,7 +8076,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5979,7 +8111,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -6007,7 +8139,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6016,7 +8148,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6025,7 +8157,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6082,7 +8214,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6091,7 +8223,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6100,7 +8232,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6157,7 +8289,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6166,7 +8298,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6175,7 +8307,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6225,7 +8357,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6234,7 +8366,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6243,7 +8375,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6301,7 +8433,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6310,7 +8442,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6319,7 +8451,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6373,7 +8505,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6382,7 +8514,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6391,7 +8523,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6461,7 +8593,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6470,7 +8602,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6479,7 +8611,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6534,7 +8666,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6543,7 +8675,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6552,8 +8684,225 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    invitations_api_v1_projects__project__invitations_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    invite_api_v1_projects__project__invitations_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvitation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeInvitation"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke_invitation_api_v1_projects__project__invitations__invitation__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the invitation, from the list of invitations. */
+                invitation: string;
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6602,7 +8951,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6611,7 +8960,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6620,7 +8969,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6674,7 +9023,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6683,7 +9032,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6692,7 +9041,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6748,7 +9097,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6757,7 +9106,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6766,7 +9115,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6822,7 +9171,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6831,7 +9180,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6840,7 +9189,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6899,7 +9248,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6908,7 +9257,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6917,7 +9266,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6970,7 +9319,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6979,7 +9328,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6988,8 +9337,236 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    members_api_v1_projects__project__members_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_role_api_v1_projects__project__members__user__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+                /** @description Id of the user, from the list of users. */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_member_api_v1_projects__project__members__user__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+                /** @description Id of the user, from the list of users. */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7040,7 +9617,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7049,7 +9626,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7058,7 +9635,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7119,7 +9696,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7128,7 +9705,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7137,7 +9714,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7148,6 +9725,81 @@ export interface operations {
             };
             /** @description The thing's state forbids this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    latest_api_v1_projects__project__people_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before: goes on with people seen before those. */
+                after?: string;
+                /** @description Most people to give. */
+                limit?: number;
+                /** @description Only who uses an id that begins so, or whose email or name holds it. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeoplePage"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7204,7 +9856,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7213,7 +9865,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7222,7 +9874,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7292,7 +9944,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7301,7 +9953,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7310,7 +9962,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7363,7 +10015,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7372,7 +10024,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7381,7 +10033,223 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    property_values_api_v1_projects__project__property_values_get: {
+        parameters: {
+            query: {
+                /** @description Only of this event name. */
+                event?: string;
+                /** @description With of=group: the group's type. */
+                group_type?: string;
+                limit?: number;
+                /** @description Whose property it is. */
+                of?: "event" | "person" | "group";
+                /** @description As in a filter: a property, or a built-in column as @name. */
+                property: string;
+                /** @description Only values that hold this text. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValueBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listed_api_v1_projects__project__questions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnderWay"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stop_api_v1_projects__project__questions__question__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the project. */
+                project: string;
+                /** @description Its id. */
+                question: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7442,7 +10310,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7451,7 +10319,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7460,7 +10328,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7517,7 +10385,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7526,7 +10394,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7535,7 +10403,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7592,7 +10460,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7601,7 +10469,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7610,7 +10478,642 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No such thing, or not this key's. */
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    finish_reset_api_v1_reset__token__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The end of the link. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    sign_in_api_v1_session_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    sign_out_api_v1_session_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_up_api_v1_setup_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Setup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    shared_api_v1_shared__token__get: {
+        parameters: {
+            query?: {
+                /** @description Of a link with signing: the signed filter, PAYLOAD.SIGNATURE. */
+                filter?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It has ended. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    shared_tile_api_v1_shared__token__tiles__tile__post: {
+        parameters: {
+            query?: {
+                /** @description Of a link with signing: the signed filter, PAYLOAD.SIGNATURE. */
+                filter?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the tile. */
+                tile: string;
+                /** @description The link's token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TileChoice"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It has ended. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Over a limit; come back later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    users_api_v1_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountBody"][];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_user_api_v1_users__user__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user, from the list of users. */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The thing's state forbids this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not now; nothing is lost. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    start_reset_api_v1_users__user__reset_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user, from the list of users. */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetBody"];
+                };
+            };
+            /** @description The input is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No key and no session, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or the role may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or not the caller's. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7663,7 +11166,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description No key, or a wrong one. */
+            /** @description No key and no session, or a wrong one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7672,7 +11175,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The key may not do this. */
+            /** @description The key or the role may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
