@@ -73,21 +73,15 @@ def _log_plainly(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _listening(app: Any, uds: Path) -> AsyncIterator[None]:
-    """Serves an ASGI app on a socket of this machine."""
-    from granian.constants import Interfaces
-    from granian.http import HTTP1Settings
-    from granian.server.embed import Server
+    """Serves an ASGI app on a socket of this machine, to collectors that hand requests over."""
+    from almanac.adapters.http_server import HttpServer
 
-    # A whole payload may stand in the query of a GET, and 3.2 kB of it have been seen.
-    http1 = HTTP1Settings(max_buffer_size=1 << 20)
-    server = Server(app, interface=Interfaces.ASGINL, log_enabled=False, backlog=2048, http1_settings=http1, uds=uds)
-    task = asyncio.create_task(server.serve())
+    server = HttpServer(app)
+    await server.start_unix(uds)
     try:
         yield
     finally:
-        server.stop()  # type: ignore[no-untyped-call]
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await asyncio.wait_for(task, 5)
+        await server.stop(5)
 
 
 async def _until_stopped() -> None:

@@ -13,6 +13,7 @@ import resource
 import time
 from collections import deque
 from email.utils import formatdate
+from pathlib import Path
 from typing import Final, cast
 from urllib.parse import unquote
 
@@ -57,6 +58,12 @@ class HttpServer:
         """Listens. Raises OSError when the address cannot be had."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: _Connection(self, loop), host, port, backlog=2048, reuse_port=True)
+        self._sweep(loop)
+
+    async def start_unix(self, path: Path) -> None:
+        """Listens on a socket of this machine. Raises OSError when it cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_unix_server(lambda: _Connection(self, loop), str(path), backlog=2048)
         self._sweep(loop)
 
     async def stop(self, seconds: float) -> None:
