@@ -27,7 +27,7 @@ export function percent(rate: number | null | undefined): string {
   if (rate === null || rate === undefined || Number.isNaN(rate)) return MISSING;
   const value = rate * 100;
   if (value === 0) return "0 %";
-  return `${Math.abs(value) < 10 ? value.toFixed(1) : value.toFixed(0)} %`;
+  return `${Math.abs(value) < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
 /** 134 → "2 m 14 s"; two units at most. */

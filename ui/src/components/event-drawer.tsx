@@ -91,16 +91,16 @@ function Fields({ event }: { event: Row }) {
   const own = Object.entries((properties ?? {}) as Row);
   const others = Object.entries(rest).filter(([, value]) => !EMPTY(value));
   return (
-    <>
+    <Stack gap="md">
       {own.length > 0 && <FieldTable title="Properties" fields={own} />}
       <FieldTable title="Everything else" fields={others} />
-    </>
+    </Stack>
   );
 }
 
 export function FieldTable({ title, fields }: { title?: string; fields: [string, unknown][] }) {
   return (
-    <Table layout="fixed" mb="md" captionSide="top">
+    <Table layout="fixed" captionSide="top">
       {title && <Table.Caption style={{ textAlign: "left" }}>{title}</Table.Caption>}
       <Table.Tbody>
         {fields.map(([name, value]) => (

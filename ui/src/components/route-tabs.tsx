@@ -1,4 +1,5 @@
-import { NavLink } from "react-router";
+import { useEffect, useRef } from "react";
+import { NavLink, useLocation } from "react-router";
 import classes from "./route-tabs.module.css";
 
 export interface RouteTab {
@@ -8,8 +9,15 @@ export interface RouteTab {
 
 /** Tabs that are addresses of their own: `to` takes the place of the last part of the path. */
 export function RouteTabs({ label, tabs }: { label: string; tabs: RouteTab[] }) {
+  const bar = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: on a narrow page the chosen tab comes into sight
+  useEffect(
+    () => bar.current?.querySelector(".active")?.scrollIntoView({ block: "nearest", inline: "nearest" }),
+    [pathname],
+  );
   return (
-    <nav aria-label={label} className={classes.tabs}>
+    <nav aria-label={label} className={classes.tabs} ref={bar}>
       {tabs.map((tab) => (
         <NavLink key={tab.to} to={`../${tab.to}`} relative="path" className={classes.tab ?? ""}>
           {tab.label}

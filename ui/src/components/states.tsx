@@ -7,7 +7,7 @@ import { ApiError, OfflineError } from "../api/errors";
 /** A whole page on its way. */
 export function Loading() {
   return (
-    <Center h="60vh" aria-busy aria-label="Loading">
+    <Center h="60vh" role="status" aria-busy aria-label="Loading">
       <Skeleton width={240} height={12} radius="xl" />
     </Center>
   );
@@ -16,7 +16,7 @@ export function Loading() {
 /** Rows on their way, in the shape of a table. */
 export function RowsSkeleton({ rows = 8 }: { rows?: number }) {
   return (
-    <Stack gap="sm" aria-busy aria-label="Loading">
+    <Stack gap="sm" role="status" aria-busy aria-label="Loading">
       {Array.from({ length: rows }, (_, place) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the rows are all the same
         <Skeleton key={place} height={20} width={`${92 - ((place * 17) % 40)}%`} />

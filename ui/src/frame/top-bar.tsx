@@ -73,6 +73,11 @@ function Who() {
   const dark =
     colorScheme === "dark" || (colorScheme === "auto" && window.matchMedia("(prefers-color-scheme: dark)").matches);
   if (!me?.user) return null;
+  const words = (me.user.name || me.user.email).split(/\s+/).filter(Boolean);
+  const initials = words
+    .slice(0, 2)
+    .map((word) => [...word][0]?.toUpperCase())
+    .join("");
   async function leave() {
     await call("/api/v1/session", { method: "DELETE" });
     await become();
@@ -81,8 +86,10 @@ function Who() {
   return (
     <Menu position="bottom-end" width={220}>
       <Menu.Target>
-        <ActionIcon variant="subtle" size="lg" radius="xl" aria-label="Account">
-          <Avatar size={30} radius="xl" name={me.user.name || me.user.email} color="initials" />
+        <ActionIcon variant="subtle" size="lg" radius="xl" aria-label={`${initials}: account`}>
+          <Avatar size={30} radius="xl" variant="filled" color="accent">
+            {initials}
+          </Avatar>
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>

@@ -35,7 +35,7 @@ export function Definitions(props: DefinitionsProps) {
   const project = useProject();
   const may = atLeast(project.role, "analyst");
   const [name, setName] = useUrlValue("name", "");
-  const [making, setMaking] = useUrlValue("new", false);
+  const [making, setMaking] = useState(false);
   const [search, setSearch] = useState("");
   const list = useDefinitions(project.id, kind);
   if (list.error) return <ErrorNote error={list.error} onRetry={() => void list.refetch()} />;
@@ -104,7 +104,7 @@ export function Definitions(props: DefinitionsProps) {
                 )}
               </UnstyledButton>
             ))}
-            {shown.length === 0 && <Text c="dimmed">None holds that text.</Text>}
+            {wanted && shown.length === 0 && <Text c="dimmed">None holds that text.</Text>}
           </Stack>
         </Stack>
         {making ? (

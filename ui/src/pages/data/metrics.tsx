@@ -8,9 +8,10 @@ import type { FormProps } from "./editor";
 import { SchemaForm } from "./schema-form";
 
 const PAGES_OWN = ["name", "metric"];
+const FIRST = ["event", "measure", "property", "filters", "unit", "description"];
 
 function MetricForm(props: FormProps) {
-  return <SchemaForm of="Metric" leave={PAGES_OWN} {...props} />;
+  return <SchemaForm of="Metric" leave={PAGES_OWN} first={FIRST} {...props} />;
 }
 
 /** Numbers that the team goes by. */

@@ -6,6 +6,7 @@ import { useKinds } from "../../api/ask";
 import type { Kind, Row } from "../../api/types";
 import { FormContext } from "../../components/question-form/context";
 import { FieldOf } from "../../components/question-form/field";
+import { More } from "../../components/question-form/more";
 import { type Defs, humane, type Schema } from "../../components/question-form/schema";
 import { withField } from "../../components/question-form/values";
 import { RowsSkeleton } from "../../components/states";
@@ -22,9 +23,11 @@ interface SchemaFormProps extends FormProps {
   of: string;
   /** Fields that the page itself has. */
   leave: string[];
+  /** Fields to begin with; the others stand under "More options". Left out: all stand in the order of the schema. */
+  first?: string[];
 }
 
-export function SchemaForm({ of, leave, value, onChange, fault }: SchemaFormProps) {
+export function SchemaForm({ of, leave, first, value, onChange, fault }: SchemaFormProps) {
   const { id } = useProject();
   const kinds = useKinds(id);
   const defs = useMemo(() => partsOf(kinds.data), [kinds.data]);
@@ -32,24 +35,39 @@ export function SchemaForm({ of, leave, value, onChange, fault }: SchemaFormProp
   const schema = defs[of];
   if (!schema) return <RowsSkeleton rows={6} />;
   const required = new Set(schema.required ?? []);
-  const fields = Object.entries(schema.properties ?? {}).filter(([name]) => !leave.includes(name));
+  const given = schema.properties ?? {};
+  const names = Object.keys(given).filter((name) => !leave.includes(name));
+  const main = first ?? names;
+  const more = names.filter((name) => !main.includes(name));
+  const field = (name: string) => {
+    const own = given[name];
+    if (!own) return null;
+    return (
+      <FieldOf
+        key={name}
+        schema={own}
+        value={value[name]}
+        onChange={(next) => onChange(withField(value, name, next, required.has(name) ? undefined : own.default) as Row)}
+        place={name}
+        label={humane(name)}
+        help={own.description ?? ""}
+        required={required.has(name)}
+      />
+    );
+  };
   return (
     <FormContext.Provider value={house}>
       <Stack gap="md">
-        {fields.map(([name, own]) => (
-          <FieldOf
-            key={name}
-            schema={own}
-            value={value[name]}
-            onChange={(next) =>
-              onChange(withField(value, name, next, required.has(name) ? undefined : own.default) as Row)
-            }
-            place={name}
-            label={humane(name)}
-            help={own.description ?? ""}
-            required={required.has(name)}
-          />
-        ))}
+        {main.map(field)}
+        {more.length > 0 && (
+          <More
+            title="More options"
+            set={more.filter((name) => value[name] !== undefined)}
+            faulty={more.some((name) => fault !== null && (fault.place === name || fault.place.startsWith(`${name}.`)))}
+          >
+            {more.map(field)}
+          </More>
+        )}
       </Stack>
     </FormContext.Provider>
   );

@@ -9,7 +9,7 @@ import type { Ranked } from "./rows";
 interface AllRowsProps {
   title: string;
   project: string;
-  question: Question;
+  question: Question | null;
   read: (answer: Answer) => Ranked[];
   heads: [string, string] | [string, string, string];
   of: number | undefined;

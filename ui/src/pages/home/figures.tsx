@@ -18,7 +18,8 @@ const FEW = 10;
 export function read(figure: Figure, value: number | null | undefined, full = false): string {
   if (figure === "bounce") return percent(value);
   if (figure === "length") return duration(value === null || value === undefined ? value : Math.round(value));
-  if (figure === "depth") return value === null || value === undefined ? MISSING : value.toFixed(1);
+  if (figure === "depth" || figure === "pages")
+    return value === null || value === undefined ? MISSING : value.toFixed(1);
   return full ? whole(value) : short(value);
 }
 
@@ -73,7 +74,7 @@ function Change({ figure, now, before }: Shown) {
   if (now === null || now === undefined || before === null || before === undefined) return null;
   const said = figure === "bounce" ? points(now - before) : change(now, before);
   if (said === MISSING) return null;
-  const few = !["bounce", "length", "depth"].includes(figure) && Math.max(now, before) < FEW;
+  const few = !["bounce", "length", "depth", "pages"].includes(figure) && Math.max(now, before) < FEW;
   const better = LESS_IS_BETTER.has(figure) ? now < before : now > before;
   const color = now === before || few ? "dimmed" : better ? "var(--good)" : "var(--bad)";
   const arrow = now === before ? "" : now > before ? "↑ " : "↓ ";

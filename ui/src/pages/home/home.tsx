@@ -14,6 +14,7 @@ import { Figures, type Shown } from "./figures";
 import classes from "./home.module.css";
 import { Devices, Events, Goals, Pages, Sources } from "./lists";
 import * as ask from "./questions";
+import { byEvent } from "./reach";
 import { withFilter } from "./rows";
 import { Trend } from "./trend";
 
@@ -63,54 +64,74 @@ function Overview({ latest }: { latest: string }) {
   const events = lineOf(totals.data, "Events");
   const pick = (filter: Condition) => setFilters(withFilter(filters, filter), { push: true });
   const narrow = (to: Range) => setRange(to, { push: true });
-  const list = { project: project.id, view, people: people?.value, onPick: pick };
+  const list = {
+    project: project.id,
+    view,
+    people: people?.value,
+    totals: totals.isPlaceholderData ? undefined : totals.data,
+    onPick: pick,
+  };
   const failed = totals.error ?? visits.error ?? sited.error;
-  const figures = figuresOf(hasPages, totals.data, visits.data, before.isPlaceholderData ? undefined : before.data);
+  const partly = byEvent(filters).length > 0;
+  const figures = figuresOf(
+    hasPages,
+    partly,
+    totals.data,
+    visits.data,
+    before.isPlaceholderData ? undefined : before.data,
+  );
   const chosen = figures.some((one) => one.figure === figure) ? figure : "people";
   return (
-    <Stack gap="md">
+    <>
       <PageHead title={project.name} about={<Now filters={filters} latest={latest} />}>
         <Bar />
       </PageHead>
-      <FilterChips project={project.id} value={filters} onChange={(left) => setFilters(left, { push: true })} />
-      {failed ? (
-        <ErrorNote
-          error={failed}
-          onRetry={() => void Promise.all([totals.refetch(), visits.refetch(), sited.refetch()])}
-        />
-      ) : (
-        <Paper bg="var(--surface)" style={{ overflow: "hidden" }}>
-          <Figures
-            figures={figures}
-            chosen={chosen}
-            pending={totals.isPending || visits.isPending || sited.isPending}
-            onChoose={setFigure}
+      <Stack gap="md">
+        <FilterChips project={project.id} value={filters} onChange={(left) => setFilters(left, { push: true })} />
+        {partly && (
+          <Text size="sm" c="dimmed">
+            These are the sessions and the people with such an event; whatever else they did counts too.
+          </Text>
+        )}
+        {failed ? (
+          <ErrorNote
+            error={failed}
+            onRetry={() => void Promise.all([totals.refetch(), visits.refetch(), sited.refetch()])}
           />
-          <Group p="md" display="block">
-            <Trend project={project.id} figure={chosen} view={view} compare={compare} onNarrow={narrow} />
-          </Group>
-        </Paper>
-      )}
-      {events?.value === 0 && !totals.isPlaceholderData ? (
-        <Nothing
-          filtered={filters.length > 0}
-          latest={latest}
-          onClear={() => setFilters([], { push: true })}
-          onGo={narrow}
-        />
-      ) : (
-        <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-          {!hasPages && <Events {...list} />}
-          {!hasPages && <Goals {...list} />}
-          <Sources {...list} />
-          {hasPages && <Pages {...list} />}
-          <Countries {...list} />
-          <Devices {...list} />
-          {hasPages && <Events {...list} />}
-          {hasPages && <Goals {...list} />}
-        </SimpleGrid>
-      )}
-    </Stack>
+        ) : (
+          <Paper bg="var(--surface)" style={{ overflow: "hidden" }}>
+            <Figures
+              figures={figures}
+              chosen={chosen}
+              pending={totals.isPending || visits.isPending || sited.isPending}
+              onChoose={setFigure}
+            />
+            <Group p="md" display="block">
+              <Trend project={project.id} figure={chosen} view={view} compare={compare} onNarrow={narrow} />
+            </Group>
+          </Paper>
+        )}
+        {events?.value === 0 && !totals.isPlaceholderData ? (
+          <Nothing
+            filtered={filters.length > 0}
+            latest={latest}
+            onClear={() => setFilters([], { push: true })}
+            onGo={narrow}
+          />
+        ) : (
+          <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+            {!hasPages && <Events {...list} />}
+            {!hasPages && <Goals {...list} />}
+            <Sources {...list} />
+            {hasPages && <Pages {...list} />}
+            <Countries {...list} />
+            <Devices {...list} />
+            {hasPages && <Events {...list} />}
+            {hasPages && <Goals {...list} />}
+          </SimpleGrid>
+        )}
+      </Stack>
+    </>
   );
 }
 
@@ -125,6 +146,7 @@ function lineOf(answer: Answer | undefined, series: string): Line | undefined {
 
 function figuresOf(
   hasPages: boolean,
+  partly: boolean,
   totals: Answer | undefined,
   visits: Answer | undefined,
   before: Answer | undefined,
@@ -141,13 +163,18 @@ function figuresOf(
     now: now[measure] as number | null | undefined,
     before: then[measure] as number | null | undefined,
   });
-  return [
-    line("people", "People", "People"),
-    visit("sessions", "Sessions", "sessions"),
-    hasPages ? line("views", "Page views", "Page views") : line("events", "Events", "Events"),
-    hasPages ? visit("bounce", "Bounce rate", "bounce_rate") : visit("depth", "Events a session", "events_per_session"),
-    visit("length", "Session length", "average_seconds"),
-  ];
+  const shown = [line("people", "People", "People"), visit("sessions", "Sessions", "sessions")];
+  // Page views and events that pass such a filter themselves would be fewer than those of the sessions beside them.
+  if (hasPages) {
+    shown.push(
+      partly ? visit("pages", "Pages a session", "pages_per_session") : line("views", "Page views", "Page views"),
+    );
+    shown.push(visit("bounce", "Bounce rate", "bounce_rate"));
+  } else {
+    if (!partly) shown.push(line("events", "Events", "Events"));
+    shown.push(visit("depth", "Events a session", "events_per_session"));
+  }
+  return [...shown, visit("length", "Session length", "average_seconds")];
 }
 
 /** How many people are here now, by the live socket. */

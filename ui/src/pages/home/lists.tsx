@@ -5,7 +5,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { useAnswer } from "../../api/ask";
 import { useDefinitions } from "../../api/catalog";
-import type { Condition, Question, Row } from "../../api/types";
+import type { Answer, Condition, Question, Row } from "../../api/types";
 import { change, MISSING, short } from "../../format";
 import { AllRows } from "./all-rows";
 import classes from "./home.module.css";
@@ -18,6 +18,8 @@ export interface ListOf {
   view: ask.View;
   /** People of the whole range, for shares. */
   people: number | undefined;
+  /** The answer that they are of, for its range. */
+  totals: Answer | undefined;
   onPick: (filter: Condition) => void;
 }
 
@@ -27,7 +29,7 @@ type Reading = (answer: ReturnType<typeof useAnswer>["data"]) => Ranked[];
 
 /** A card whose tabs are each one question and one way to read it. */
 interface Way<T extends string> extends Tab<T> {
-  ask: (view: ask.View, limit: number) => Question;
+  ask: (view: ask.View, limit: number, totals: Answer | undefined) => Question | null;
   read: Reading;
   heads: [string, string] | [string, string, string];
 }
@@ -46,7 +48,7 @@ function Tabbed<T extends string>({
   const [tab, setTab] = useState(ways[0]?.value as T);
   const [whole, setWhole] = useState(false);
   const way = ways.find(({ value }) => value === tab) as Way<T>;
-  const answer = useAnswer(list.project, way.ask(list.view, LINES), { refresh: 60_000 });
+  const answer = useAnswer(list.project, way.ask(list.view, LINES, list.totals), { refresh: 60_000 });
   const rows = answer.data && way.read(answer.data);
   return (
     <ListCard
@@ -67,9 +69,9 @@ function Tabbed<T extends string>({
       />
       {whole && (
         <AllRows
-          title={`${title}: ${way.label.toLowerCase()}`}
+          title={ways.length > 1 ? `${title}: ${way.label.toLowerCase()}` : title}
           project={list.project}
-          question={way.ask(list.view, ALL)}
+          question={way.ask(list.view, ALL, list.totals)}
           read={way.read}
           heads={way.heads}
           of={list.people}
@@ -150,7 +152,7 @@ const EVENTS: Way<string>[] = [
     value: "events",
     label: "Events",
     heads: ["Event", "People", "Times"],
-    ask: (view, limit) => ask.events(view, limit),
+    ask: (view, limit, totals) => ask.events(view, totals, limit),
     read: (answer) =>
       beside(
         byValue(answer, "@event", "value", { series: "People" }),
@@ -164,10 +166,10 @@ export function Events(list: ListOf) {
 }
 
 /** Saved metrics with their change; one of events filters by those who did it. */
-export function Goals({ project, view, onPick }: ListOf) {
+export function Goals({ project, view, totals, onPick }: ListOf) {
   const metrics = useDefinitions(project, "metric");
   const names = metrics.data?.map(({ name }) => name) ?? [];
-  const question = ask.goals(names, view);
+  const question = ask.goals(names, view, totals);
   const answer = useAnswer(project, question, { refresh: 60_000 });
   const all = <Link to="../data/metrics">All metrics</Link>;
   if (metrics.data && names.length === 0)

@@ -2,6 +2,7 @@
 
 import type { Answer, Condition, Question, Range, Row } from "../../api/types";
 import { within } from "../../state/url";
+import { byEvent, ofWhole } from "./reach";
 
 /** What the page looks at: a range, and conditions on events. */
 export interface View {
@@ -32,26 +33,49 @@ export function totals(view: View): Question {
   return within(question, view.range, view.filters);
 }
 
-const VISITS = ["sessions", "average_seconds", "bounce_rate", "events_per_session"];
+const VISITS = ["sessions", "average_seconds", "bounce_rate", "events_per_session", "pages_per_session"];
+
+/** A question about sessions: those with an event that passes the filters, measured over all their events. */
+function ofSessions(question: Question, { range, filters }: View): Question {
+  const wanted = byEvent(filters);
+  return within(wanted.length ? { ...question, event: { filters: wanted } } : question, range, ofWhole(filters));
+}
+
+/** A question about everything that people did who, within the answer's range, did something that passes the filters. */
+function ofPeople(question: Question, { range, filters }: View, totals: Answer | undefined): Question | null {
+  const wanted = byEvent(filters);
+  if (wanted.length === 0) return within(question, range, filters);
+  const window = windowOf(totals);
+  if (!window) return null;
+  const long = `${Math.ceil((window.to - window.from) / 60_000)} minutes`;
+  const people: Condition = { segment: { name: "these people", all: [{ did: { filters: wanted }, within: long }] } };
+  return within(question, range, [...ofWhole(filters), people]);
+}
+
+/** The range that an answer is of, in ms since 1970; null where it has none. */
+function windowOf(answer: Answer | undefined): { from: number; to: number } | null {
+  const window = (answer?.receipt as { window?: { from: string; to: string } | null } | undefined)?.window;
+  if (!window) return null;
+  // To the minute, so that an answer a few seconds younger asks for the same range and finds it kept.
+  const [from, to] = [Date.parse(window.from), Math.floor(Date.parse(window.to) / 60_000) * 60_000];
+  return to > from ? { from, to } : null;
+}
 
 /** Sessions of the range: how many, how long, how many bounced. */
 export function visits(view: View): Question {
-  return within({ kind: "session", measures: VISITS }, view.range, view.filters);
+  return ofSessions({ kind: "session", measures: VISITS }, view);
 }
 
 /** The same of the range before, as long as the answer's and up to where that begins. Null where the answer has no range. */
 export function visitsBefore(answer: Answer | undefined, view: View): Question | null {
-  const window = (answer?.receipt as { window?: { from: string; to: string } | null } | undefined)?.window;
+  const window = windowOf(answer);
   if (!window) return null;
-  const from = Date.parse(window.from);
-  // To the minute, so that an answer a few seconds younger asks for the same range and finds it kept.
-  const to = Math.floor(Date.parse(window.to) / 60_000) * 60_000;
-  if (!(to > from)) return null;
+  const { from, to } = window;
   const range = { date_from: new Date(from - (to - from)).toISOString(), date_to: new Date(from).toISOString() };
   return visits({ range, filters: view.filters });
 }
 
-export type Figure = "people" | "sessions" | "views" | "events" | "bounce" | "length" | "depth";
+export type Figure = "people" | "sessions" | "views" | "events" | "bounce" | "length" | "depth" | "pages";
 
 /** One figure over time. */
 export function overTime(figure: Figure, view: View, interval: Interval, compare: boolean): Question {
@@ -60,9 +84,10 @@ export function overTime(figure: Figure, view: View, interval: Interval, compare
     bounce: "bounce_rate",
     length: "average_seconds",
     depth: "events_per_session",
+    pages: "pages_per_session",
   };
   const measure = measures[figure];
-  if (measure) return within({ kind: "session", measures: [measure], interval }, view.range, view.filters);
+  if (measure) return ofSessions({ kind: "session", measures: [measure], interval }, view);
   const line = figure === "people" ? PEOPLE : figure === "views" ? VIEWS : EVENTS;
   const beside = compare ? { compare: "previous_period" } : {};
   return within({ kind: "trend", series: [line], interval, ...beside }, view.range, view.filters);
@@ -86,25 +111,27 @@ export function sessionsBy(property: string, view: View, limit: number): Questio
 /** Pages by views, or by the sessions that began or ended there. */
 export function pages(which: "pages" | "entry_pages" | "exit_pages", view: View, limit: number): Question {
   const measures = which === "pages" ? {} : { measures: ["sessions", "people"] };
-  return within({ kind: "session", view: which, limit, ...measures }, view.range, view.filters);
+  return ofSessions({ kind: "session", view: which, limit, ...measures }, view);
 }
 
-/** Events by name: how many people, and how many times. */
-export function events(view: View, limit: number): Question {
+/** Events by name: how many people, and how many times. `totals`: the answer to that question, for its range; null until it is there. */
+export function events(view: View, totals: Answer | undefined, limit: number): Question | null {
   const question = {
     kind: "trend",
     series: [EVENTS, PEOPLE],
     interval: "total",
     breakdown: { property: "@event", limit },
   };
-  return within(question, view.range, view.filters);
+  return ofPeople(question, view, totals);
 }
 
-/** Saved metrics beside the range before; null without any. At most 26 stand in one question. */
-export function goals(metrics: string[], view: View): Question | null {
+/** Saved metrics; beside the range before, where no filter is of what people did in this one. Null without any. At most 26 stand in one
+ * question. */
+export function goals(metrics: string[], view: View, totals: Answer | undefined): Question | null {
   if (metrics.length === 0) return null;
   const series = metrics.slice(0, 26).map((metric) => ({ metric }));
-  return within({ kind: "trend", series, interval: "total", compare: "previous_period" }, view.range, view.filters);
+  const compare = byEvent(view.filters).length === 0 ? { compare: "previous_period" } : {};
+  return ofPeople({ kind: "trend", series, interval: "total", ...compare }, view, totals);
 }
 
 /** The filter that a saved metric stands for: people who did one of its events. Null for formulas, which have no events of their own. */

@@ -95,7 +95,7 @@ function Line({
 
 export function ListSkeleton({ lines = LINES }: { lines?: number }) {
   return (
-    <Stack gap="sm" aria-busy aria-label="Loading" pt="lg">
+    <Stack gap="sm" role="status" aria-busy aria-label="Loading" pt="lg">
       {Array.from({ length: lines }, (_, place) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the rows are all the same
         <Skeleton key={place} height={20} width={`${96 - place * 8}%`} />

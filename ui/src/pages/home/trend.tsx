@@ -26,7 +26,7 @@ export function Trend({
   const question = overTime(figure, view, interval, compare);
   const answer = useAnswer(project, question, { refresh: 60_000 });
   if (answer.error) return <ErrorNote error={answer.error} onRetry={() => void answer.refetch()} />;
-  if (!answer.data) return <Skeleton height={HEIGHT} aria-label="Loading" />;
+  if (!answer.data) return <Skeleton height={HEIGHT} role="status" aria-label="Loading" />;
   return (
     <Box opacity={answer.isPlaceholderData ? 0.6 : 1}>
       <ChartView
