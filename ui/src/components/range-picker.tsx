@@ -133,6 +133,17 @@ function SoManyBack({ value, onTake }: Pick<ChoiceProps, "value" | "onTake">) {
   );
 }
 
+const ARIA = {
+  nextMonth: "Next month",
+  previousMonth: "Previous month",
+  monthLevelControl: "Choose a month",
+  nextYear: "Next year",
+  previousYear: "Previous year",
+  yearLevelControl: "Choose a year",
+  nextDecade: "Next decade",
+  previousDecade: "Previous decade",
+};
+
 const asDay = (text: string | undefined) => (text && /^\d{4}-\d{2}-\d{2}/.test(text) ? text.slice(0, 10) : null);
 
 function Between({ value, onTake, weekStart }: Pick<ChoiceProps, "value" | "onTake" | "weekStart">) {
@@ -155,6 +166,8 @@ function Between({ value, onTake, weekStart }: Pick<ChoiceProps, "value" | "onTa
           allowSingleDateInRange
           size="sm"
           weekendDays={[]}
+          hideOutsideDates
+          ariaLabels={ARIA}
           firstDayOfWeek={weekStart === "sunday" ? 0 : 1}
           value={[asDay(from), asDay(to)]}
           onChange={([first, last]) => {

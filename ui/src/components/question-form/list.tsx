@@ -23,7 +23,7 @@ import { movedItem, useKeys } from "../keys";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
-import { useHead } from "./head";
+import { Narrow, useHead } from "./head";
 import { itemWord, type Schema, type Shape, shapeOf } from "./schema";
 
 export function ListField({
@@ -80,15 +80,17 @@ export function ListField({
                     : undefined
                 }
               >
-                <FieldOf
-                  schema={shape.item}
-                  value={item ?? undefined}
-                  onChange={(next) => put(items.map((one, other) => (other === at ? (next ?? null) : one)))}
-                  place={`${place}.${at}`}
-                  label=""
-                  help=""
-                  required
-                />
+                <Narrow.Provider value={true}>
+                  <FieldOf
+                    schema={shape.item}
+                    value={item ?? undefined}
+                    onChange={(next) => put(items.map((one, other) => (other === at ? (next ?? null) : one)))}
+                    place={`${place}.${at}`}
+                    label=""
+                    help=""
+                    required
+                  />
+                </Narrow.Provider>
               </Item>
             ))}
           </SortableContext>

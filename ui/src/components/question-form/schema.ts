@@ -214,6 +214,7 @@ export function itemWord(item: Schema, defs: Defs): string {
   const title = humane(shape.schema.title ?? "");
   if (shape.is === "segment") return "segment";
   if (shape.is === "breakdown") return "breakdown";
+  if (shape.is === "union") return "condition";
   if (title === "Selector" || title === "") return shape.is === "selector" ? "event" : "item";
   return title.toLowerCase();
 }

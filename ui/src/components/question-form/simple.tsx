@@ -19,6 +19,7 @@ import { type FieldProps, faultAt, useForm } from "./context";
 import { useHead } from "./head";
 import { optionHelp } from "./layout";
 import { humane, type Shape } from "./schema";
+import { windowOf, windowText } from "./windows";
 
 type Of<Is extends Shape["is"]> = FieldProps & { shape: Extract<Shape, { is: Is }> };
 
@@ -172,18 +173,6 @@ export function TextsField({ shape, value, onChange, place, label, help }: Of<"t
 }
 
 const UNITS = ["second", "minute", "hour", "day", "week", "month"];
-
-/** "14 days" or {value, unit} as both parts. */
-export function windowOf(value: unknown): { value: number; unit: string } | null {
-  if (value && typeof value === "object" && "value" in value) {
-    const { value: count, unit } = value as { value: unknown; unit?: unknown };
-    return { value: Number(count), unit: String(unit ?? "day") };
-  }
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week|month)s?\s*$/i.exec(String(value ?? ""));
-  return match ? { value: Number(match[1]), unit: String(match[2]).toLowerCase() } : null;
-}
-
-export const windowText = (value: number, unit: string): string => `${value} ${unit}${value === 1 ? "" : "s"}`;
 
 export function WindowField({ shape, value, onChange, place, label, help }: Of<"window">) {
   const head = useHead(label, help);

@@ -27,7 +27,7 @@ interface Props {
   /** Whether it could be asked as it is. */
   whole: boolean;
   onOpen: (question: Question | null, saved?: string) => void;
-  onSaved: (name: string) => void;
+  onSaved: (name: string, question: Question) => void;
 }
 
 /** What can be done with the question: save, send, put on a board, look at its cost and history. */

@@ -36,7 +36,7 @@ export function AskPanel({ project, kinds, kind, draft, faults, onEdit, onKind, 
             variant="default"
             rightSection={<IconChevronDown size={14} aria-hidden />}
             onClick={() => setChoosing(true)}
-            aria-label={`Kind of question: ${kind.title}. Choose another`}
+            aria-label={`${kind.kind.replaceAll("_", " ")}: choose another kind of question`}
             styles={{ label: { overflow: "hidden", textOverflow: "ellipsis" } }}
             title={kind.title}
           >

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Kind } from "../../api/types";
-import { fromExample, inUseOrder, ofKind, parsed, whenToAsk } from "./draft";
+import { fromExample, inUseOrder, ofKind, parsed, same, whenToAsk } from "./draft";
 import { lackWords } from "./not-asked";
 import { withTile } from "./tile";
 
@@ -56,4 +56,13 @@ test("kinds that were asked lately come first", () => {
   ] as unknown as Kind[];
   expect(inUseOrder(kinds, []).map((kind) => kind.kind)).toEqual(["b", "a", "c"]);
   expect(inUseOrder(kinds, ["c"]).map((kind) => kind.kind)).toEqual(["c", "b", "a"]);
+});
+
+test("a question is the same however it is written", () => {
+  expect(
+    same({ kind: "x", window: "8 days", steps: ["a"] }, { steps: [{ event: "a" }], window: { value: 8 }, kind: "x" }),
+  ).toBe(true);
+  expect(same({ within: { value: 2, unit: "week" } }, { within: "2 weeks" })).toBe(true);
+  expect(same({ window: "8 days" }, { window: "9 days" })).toBe(false);
+  expect(same({ filters: [{ property: "a", value: 1 }] }, { filters: [{ property: "a", value: "1" }] })).toBe(false);
 });

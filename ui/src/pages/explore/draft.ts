@@ -2,6 +2,7 @@
 
 import type { Kind, Question } from "../../api/types";
 import { schemaOf } from "../../components/question-form/question-form";
+import { windowOf, windowText } from "../../components/question-form/windows";
 
 /** What a closed tab leaves behind. `base`: the question of the address when it was written. */
 export interface Kept {
@@ -39,7 +40,23 @@ export function parsed(text: string | null): Question | null {
   }
 }
 
-export const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+/** Whether both ask the same: in whatever order, lengths of time and events in short or written out. */
+export const same = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(plain(one)) === JSON.stringify(plain(other));
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== "object") return value;
+  const fields = Object.entries(value).filter(([, item]) => item !== undefined);
+  const names = fields.map(([name]) => name).sort();
+  const given = value as Record<string, unknown>;
+  if (names.join() === "value" || names.join() === "unit,value") {
+    const length = windowOf(value);
+    if (length && typeof given.value === "number") return windowText(length.value, length.unit);
+  }
+  if (names.join() === "event") return given.event;
+  return Object.fromEntries(names.map((name) => [name, plain(given[name])]));
+}
 
 /** These mean the same in every kind of question, and go along when another kind is chosen. */
 const SHARED = ["date_from", "date_to", "last", "timezone", "week_start", "filters", "as_of"];

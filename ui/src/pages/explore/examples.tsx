@@ -1,7 +1,8 @@
-import { Button, Code, Drawer, ScrollArea, Stack, Table, Text, Title } from "@mantine/core";
+import { Button, Drawer, Stack, Table, Text, Title } from "@mantine/core";
 import type { Kind, Question } from "../../api/types";
 import { MISSING } from "../../format";
 import { fromExample } from "./draft";
+import classes from "./explore.module.css";
 
 interface Props {
   kind: Kind;
@@ -27,7 +28,7 @@ export function Examples({ kind, opened, onClose, onTake }: Props) {
               <Part title="Events" rows={example.events as Row[]} />
               <div>
                 <Text fw={500}>Question</Text>
-                <Code block>{JSON.stringify(example.question, null, 1)}</Code>
+                <pre className={classes.plan}>{JSON.stringify(example.question)}</pre>
               </div>
               <Part title="Answer" rows={example.rows as Row[]} />
               <Button
@@ -59,7 +60,8 @@ function Part({ title, rows }: { title: string; rows: Row[] }) {
       {rows.length === 0 ? (
         <Text c="dimmed">None.</Text>
       ) : (
-        <ScrollArea>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach it
+        <section className={classes.wide} tabIndex={0} aria-label={title}>
           <Table fz="xs" verticalSpacing={4}>
             <Table.Thead>
               <Table.Tr>
@@ -81,7 +83,7 @@ function Part({ title, rows }: { title: string; rows: Row[] }) {
               ))}
             </Table.Tbody>
           </Table>
-        </ScrollArea>
+        </section>
       )}
       {rows.length > MOST && (
         <Text size="xs" c="dimmed">

@@ -1,4 +1,4 @@
-import { Code, Drawer, Group, List, Progress, Stack, Text, Title } from "@mantine/core";
+import { Drawer, Group, List, Progress, Stack, Text, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { explain } from "../../api/ask";
@@ -45,7 +45,7 @@ function Lines({ title, text }: { title: string; text: string }) {
   if (!text) return null;
   return (
     <div>
-      <Title order={3} mb="sm">
+      <Title order={2} size="h3" mb="sm">
         {title}
       </Title>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach it */}
@@ -62,7 +62,9 @@ export function PlanBeside({ project, question }: { project: string; question: Q
   return (
     <section aria-label="Cost and plan">
       <Group gap="sm" mb="sm">
-        <Title order={3}>What it reads</Title>
+        <Title order={2} size="h3">
+          What it reads
+        </Title>
         {isFetching && (
           <Text size="xs" c="dimmed">
             reckoning
@@ -108,12 +110,7 @@ export function ExplainDrawer({
         <Stack gap="lg">
           <Cost found={data} />
           <Lines title="Plan" text={data.plan.join("\n")} />
-          <div>
-            <Title order={3} mb="sm">
-              Statement
-            </Title>
-            <Code block>{data.sql}</Code>
-          </div>
+          <Lines title="Statement" text={data.sql.trim()} />
         </Stack>
       )}
     </Drawer>

@@ -15,7 +15,7 @@ interface Props {
   version: number;
   opened: boolean;
   onClose: () => void;
-  onSaved: (name: string, version: number) => void;
+  onSaved: (name: string, question: Question) => void;
 }
 
 export function SaveQuestion({ project, question, from, version, opened, onClose, onSaved }: Props) {
@@ -46,7 +46,7 @@ function Form({ project, question, from, version, onClose, onSaved }: Omit<Props
       {
         onSuccess: (saved) => {
           notifications.show({ message: `Saved “${saved.name}”, version ${saved.version}.` });
-          onSaved(saved.name, saved.version);
+          onSaved(saved.name, saved.body as Question);
           onClose();
         },
       },

@@ -96,8 +96,12 @@ export function useQuestion(project: string, kinds: Kind[]) {
     edit,
     start,
     ask: () => draft && ask(draft),
-    /** The saved question that this one is, or no longer is. */
-    setSaved: (name: string) => write(draft, { saved: name }),
+    /** It was saved under this name, in the form that is kept. */
+    setSaved: (name: string, question: Question) => {
+      setDraft(question);
+      setAsked(question);
+      write(question, { saved: name });
+    },
   };
 }
 
