@@ -5,7 +5,7 @@ import { axisText, type Context, cut, type Drawing, framed, Marks, widthOf } fro
 import { faded } from "./palette";
 import type { Boxes } from "./readings";
 import { tooltip } from "./tooltip";
-import { said } from "./units";
+import { said, secondsStep } from "./units";
 
 const ROW = 40;
 const MOST = 30;
@@ -14,6 +14,10 @@ export function box(reading: Boxes, context: Context): Drawing {
   const { palette, of, options } = context;
   const items = reading.items.slice(0, MOST);
   const marks = new Marks(of);
+  const greatest = Math.max(
+    ...items.map((item) => Math.max(item.high ?? 0, item.threeQuarters, item.average ?? 0)),
+    1e-9,
+  );
   const colour = palette.series[0] ?? "";
   const left = Math.min(Math.max(...items.map((item) => widthOf(item.name)), 24) + 12, context.width * 0.36);
   const drawn: CustomSeriesOption = {
@@ -90,7 +94,8 @@ export function box(reading: Boxes, context: Context): Drawing {
     xAxis: {
       type: "value",
       min: 0,
-      max: Math.max(...items.map((item) => Math.max(item.high ?? 0, item.threeQuarters, item.average ?? 0)), 1e-9),
+      ...(reading.unit === "seconds" ? { interval: secondsStep(greatest, 4) || 1 } : {}),
+      max: greatest,
       axisLabel: {
         ...axisText(palette),
         hideOverlap: true,

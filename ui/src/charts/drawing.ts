@@ -122,7 +122,11 @@ export function shownLines(
     const rest = lines.filter((line) => !kept.has(line));
     if (reading.adds === "yes") {
       lines = [...lines.filter((line) => kept.has(line)), added(rest)];
-      notes.push(`${rest.length} series are “${OTHER}” here; the table has each of them.`);
+      notes.push(
+        rest.length === 1
+          ? `One more series is in the table, and in “${OTHER}” here.`
+          : `${rest.length} series are “${OTHER}” here; the table has each of them.`,
+      );
     } else {
       lines = lines.filter((line) => kept.has(line));
       notes.push(`${rest.length} further series are in the table; their values do not add up.`);

@@ -25,13 +25,14 @@ export function histogram(reading: Bins, context: Context): Drawing {
     reading.unit === "count" &&
     keys.every(([, bin]) => bin.to !== null && bin.from !== null && bin.to - bin.from === 1);
   const labels = keys.map(([, bin]) => (whole ? said(bin.from, "count") : spanOf(bin, reading.unit, of)));
-  const axis = keys.map(([, bin], place) =>
-    whole
-      ? (labels[place] ?? "")
-      : bin.from === null
-        ? `< ${said(bin.to, reading.unit, of)}`
-        : said(bin.from, reading.unit, of),
-  );
+  const wide = (context.width - 56) / Math.max(keys.length, 1);
+  const spans = keys.map(([, bin]) => `${said(bin.from, reading.unit, of)} – ${said(bin.to, reading.unit, of)}`);
+  const fit = Math.max(...spans.map(widthOf)) + 10 <= wide;
+  const axis = keys.map(([, bin], place) => {
+    if (whole) return labels[place] ?? "";
+    if (bin.from === null) return `< ${said(bin.to, reading.unit, of)}`;
+    return bin.to !== null && fit ? (spans[place] ?? "") : `≥ ${said(bin.from, reading.unit, of)}`;
+  });
   const marks = new Marks("");
   const notes: string[] =
     reading.groups.length > groups.length
@@ -43,7 +44,6 @@ export function histogram(reading: Bins, context: Context): Drawing {
       `Median ${saidInFull(only.median, reading.unit, of)}${only.average === null ? "" : `, mean ${saidInFull(Number(only.average.toPrecision(3)), reading.unit, of)}`}.`,
     );
   }
-  const wide = (context.width - 56) / Math.max(keys.length, 1);
   const every = Math.max(1, Math.ceil((Math.max(...axis.map(widthOf), 8) + 10) / wide));
   const option: EChartsOption = {
     ...framed(context),

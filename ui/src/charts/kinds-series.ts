@@ -46,6 +46,7 @@ export function seriesTypes(reading: Series): ChartType[] {
   const several = reading.lines.length > 1;
   const whole = reading.adds !== "no" && reading.lines.every((line) => line.values.every((value) => (value ?? 0) >= 0));
   const stacked: ChartType[] = several && whole ? ["stacked"] : [];
+  if (reading.axis === "time" && reading.keys.length === 1) return ["number", "bar", ...stacked, "table"];
   if (reading.axis === "time") return ["line", "area", "bar", ...stacked, "number", "table"];
   if (reading.axis === "order") return ["line", "bar", ...stacked, "table"];
   const map: ChartType[] = reading.countries && !several ? ["map"] : [];

@@ -184,6 +184,8 @@ export interface Pivot {
   by: string[];
   unit: Unit | ((row: Row) => Unit);
   before?: string;
+  /** What a share is a share of: where that is 0 there is no share, whatever the answer says. */
+  wholeOf?: string;
   label?: (row: Row) => string;
   /** How a value of a column is called, where it is not called by itself. */
   say?: (column: string, value: unknown) => string;
@@ -218,7 +220,7 @@ export function pivot(rows: Row[], how: Pivot): { keys: string[]; labels: string
     const place = places.get(keyOf(row)) ?? 0;
     if (line.rows[place]) return null;
     line.rows[place] = row;
-    line.values[place] = num(row, how.y);
+    line.values[place] = how.wholeOf && num(row, how.wholeOf) === 0 ? null : num(row, how.y);
     if (line.before && how.before) line.before[place] = num(row, how.before);
     line.complete[place] = row.complete !== false;
   }

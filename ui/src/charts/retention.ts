@@ -9,6 +9,9 @@ import { tooltip } from "./tooltip";
 import { said, saidInFull } from "./units";
 
 const ROW = 28;
+/** Between the mean and its cohorts, and before the next group. */
+const AFTER_MEAN = 6;
+const BEFORE_GROUP = 16;
 const HEAD = 24;
 /** More cohorts than these are in the table alone; the latest are shown. */
 const MOST = 60;
@@ -55,8 +58,8 @@ export function retention(reading: Triangle, context: Context): Drawing {
       ? [text(column, left + sizes + (place + 0.5) * cellWidth, top - HEAD / 2, { textAlign: "center" })]
       : [],
   );
-  const sides = rows.flatMap((row, place) => {
-    const y = top + place * ROW + ROW / 2;
+  const sides = rows.flatMap((row) => {
+    const y = top + row.top + ROW / 2;
     const strong = row.mean ? { fill: palette.ink, font: `600 12px ${palette.font}` } : { fill: palette.ink };
     return [
       text(cut(row.label, left - 8), 0, y, strong),
@@ -71,10 +74,10 @@ export function retention(reading: Triangle, context: Context): Drawing {
       const one = placed[dataIndex];
       if (!one) return null as never;
       const x = left + sizes + one.column * cellWidth;
-      const y = top + one.row * ROW;
+      const y = top + (rows[one.row]?.top ?? 0);
       const fill = one.value === null ? "transparent" : onRamp(palette, greatest ? one.value / greatest : 0);
       const star = one.cell && !one.cell.complete ? "*" : "";
-      const words = `${said(one.value, reading.unit, of).replace(" %", context.width < 640 ? "" : " %")}${star}`;
+      const words = `${said(one.value, reading.unit, of).replace(" %", "")}${star}`;
       const fits = widthOf(words) <= cellWidth - 2;
       const ink = one.value === null ? palette.faint : inkOn(fill);
       const edge = star ? { stroke: palette.faint, lineDash: [3, 2], lineWidth: 1 } : {};
@@ -90,7 +93,9 @@ export function retention(reading: Triangle, context: Context): Drawing {
     },
   };
   const sizeHead = text("People", left + sizes - 10, top - HEAD / 2, { textAlign: "right" });
-  const columnHead = reading.columnName ? [text(reading.columnName, left + sizes, 8, { ...axisText(palette) })] : [];
+  const columnHead = reading.columnName
+    ? [text(cut(columnHeadOf(reading), context.width - left - sizes), left + sizes, 8, { ...axisText(palette) })]
+    : [];
   const option: EChartsOption = {
     ...framed(context),
     graphic: [...heads, ...sides, sizeHead, ...columnHead] as never,
@@ -101,16 +106,19 @@ export function retention(reading: Triangle, context: Context): Drawing {
     trigger: "item",
     formatter: (found: unknown) => told(placed[(found as { dataIndex?: number }).dataIndex ?? 0], reading, of),
   };
-  return { option, marks: marks.all, notes, height: top + rows.length * ROW + 4, series: [] };
+  return { option, marks: marks.all, notes, height: top + (rows[rows.length - 1]?.top ?? 0) + ROW + 4, series: [] };
 }
 
 function laidOut(reading: Triangle, marks: Marks, notes: string[]) {
-  const rows: { label: string; size: number | null; mean: boolean }[] = [];
+  const rows: { label: string; size: number | null; mean: boolean; top: number }[] = [];
+  let top = 0;
   const placed: Placed[] = [];
   for (const group of reading.groups) {
     const of = group.name ? `${group.name}: ` : "";
     const size = group.cohorts.reduce((sum, cohort) => sum + cohort.size, 0);
-    rows.push({ label: group.name ? `${group.name}, mean` : "Weighted mean", size, mean: true });
+    if (rows.length) top += BEFORE_GROUP;
+    rows.push({ label: group.name ? `${group.name}, mean` : "Weighted mean", size, mean: true, top });
+    top += ROW + AFTER_MEAN;
     group.mean.forEach((value, column) => {
       placed.push({
         row: rows.length - 1,
@@ -129,7 +137,8 @@ function laidOut(reading: Triangle, marks: Marks, notes: string[]) {
     shown.forEach((cohort, index) => {
       const before = shown[index - 1]?.label ?? null;
       const label = interval ? atAxis(cohort.label, interval, before) : cohort.label;
-      rows.push({ label: group.name ? `${group.name} · ${label}` : label, size: cohort.size, mean: false });
+      rows.push({ label: group.name ? `${group.name} · ${label}` : label, size: cohort.size, mean: false, top });
+      top += ROW;
       cohort.cells.forEach((cell, column) => {
         if (!cell) return;
         const title = `${of}cohort of ${label}`;
@@ -153,6 +162,10 @@ function laidOut(reading: Triangle, marks: Marks, notes: string[]) {
     });
   }
   return { rows, placed };
+}
+
+function columnHeadOf({ columnName, valueName, unit }: Triangle): string {
+  return `${columnName} · ${valueName}${unit === "share" ? ", %" : ""}`;
 }
 
 function told(one: Placed | undefined, reading: Triangle, of: string): string {

@@ -12,6 +12,7 @@ const MOST_NAMED = 30;
 export function scatter(reading: Points, context: Context): Drawing {
   const { palette, of } = context;
   const marks = new Marks("");
+  const furthest = Math.max(...reading.items.map((item) => item.x));
   const named = reading.items.length <= MOST_NAMED && !context.options.compact;
   const axis = (which: Points["x"], below: boolean) => ({
     type: "value" as const,
@@ -46,6 +47,7 @@ export function scatter(reading: Points, context: Context): Drawing {
         large: false,
         data: reading.items.map((item, data) => ({
           value: [item.x, item.y],
+          ...(item.x > furthest * 0.75 ? { label: { position: "left" as const } } : {}),
           mark: marks.add({
             series: 0,
             data,

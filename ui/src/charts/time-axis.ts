@@ -2,7 +2,7 @@
 
 import type { MarkLineComponentOption } from "echarts";
 import { type Context, cut, widthOf } from "./drawing";
-import type { Palette } from "./palette";
+import { faded, type Palette } from "./palette";
 import type { Series } from "./readings";
 import { atAxis, inFull, isWeekend, wall, wallOf } from "./time";
 
@@ -106,7 +106,7 @@ export function annotationLines(reading: Series, context: Context): MarkLineComp
     silent: true,
     symbol: ["none", "none"],
     animation: false,
-    lineStyle: { color: palette.faint, width: 1, type: "solid", opacity: 0.6 },
+    lineStyle: { color: faded(palette.faint, 0.6), width: 1, type: "solid" },
     label: { color: palette.faint, fontSize: 11, fontFamily: palette.font, position: "end", distance: 2 },
     data: there.map((one) => ({
       xAxis: one.place,

@@ -36,6 +36,14 @@ export function saidInFull(value: number | null | undefined, unit: Unit, of = ""
   return withUnit(whole(Number(value.toPrecision(12))), of);
 }
 
+/** A step between ticks of an axis of times: about `count` of them, each a whole minute, hour or day; 0 below a second. */
+export function secondsStep(greatest: number, count: number): number {
+  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+  const wanted = greatest / count;
+  if (wanted < 0.5) return 0;
+  return steps.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400;
+}
+
 function withUnit(text: string, of: string): string {
   if (!of) return text;
   return of === "%" ? `${text} %` : `${text} ${of}`;

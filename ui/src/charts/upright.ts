@@ -1,10 +1,9 @@
 /** Lines, areas and upright bars over time, or over first, second, third. */
 
-import type { BarSeriesOption, EChartsOption, LineSeriesOption, ScatterSeriesOption } from "echarts";
+import type { EChartsOption } from "echarts";
 import {
   axisText,
   type Context,
-  cut,
   type Drawing,
   extent,
   framed,
@@ -15,13 +14,12 @@ import {
   widthOf,
 } from "./drawing";
 import { faded } from "./palette";
-import type { Line, Series } from "./readings";
+import type { Series } from "./readings";
 import { annotationLines, labelled, placeAt, spoken, weekends } from "./time-axis";
 import { type TooltipLine, tooltip } from "./tooltip";
-import { said } from "./units";
+import { said, secondsStep } from "./units";
+import { type AnySeries, barOf, type Coloured, ends, lineOf } from "./upright-series";
 
-type Coloured = Line & { colour: string };
-type AnySeries = LineSeriesOption | BarSeriesOption | ScatterSeriesOption;
 export type Upright = "line" | "area" | "bar" | "stacked";
 
 export function upright(reading: Series, context: Context, type: Upright): Drawing {
@@ -29,12 +27,7 @@ export function upright(reading: Series, context: Context, type: Upright): Drawi
   const { lines, notes, names } = shownLines(reading, context);
   const stacked = type === "stacked" || (type === "area" && lines.length > 1 && reading.adds !== "no");
   const bars = type === "bar" || type === "stacked";
-  const direct =
-    !bars &&
-    !stacked &&
-    lines.length <= MOST_DIRECT &&
-    (lines.length > 1 || Boolean(lines[0]?.name)) &&
-    !options.compact;
+  const direct = !bars && !stacked && lines.length > 1 && lines.length <= MOST_DIRECT && !options.compact;
   const withLegend = !direct && lines.length > 1;
   const marks = new Marks(of);
   const drawn: AnySeries[] = [];
@@ -44,16 +37,21 @@ export function upright(reading: Series, context: Context, type: Upright): Drawi
   }
   const scale = bars || stacked || type === "area" ? null : cutAxis(lines);
   if (scale !== null) notes.push(`The axis begins at ${said(scale, reading.unit, of)}, not at 0.`);
-  if (lines.some((line) => line.complete.some((complete, place) => !complete && line.values[place] !== null)))
-    notes.push(bars ? "Periods with a dashed edge are not complete." : "Dashed: periods that are not complete.");
+  const open = reading.keys.findIndex((_, place) =>
+    lines.some((line) => line.complete[place] === false && line.values[place] !== null),
+  );
+  if (open >= 0) {
+    const drawnSo = bars ? "Periods with a dashed edge are not complete." : "Dashed: periods that are not complete.";
+    notes.push(stacked && !bars ? `Not complete: ${spoken(reading, open)}.` : drawnSo);
+  }
   if (lines.some((line) => line.before))
     notes.push(bars ? "Lighter: the period before." : "Dashed and lighter: the period before.");
   if (reading.adds === "people" && stacked) notes.push("A person may be in several of these, so they need not add up.");
   const room = direct ? Math.min(Math.max(...lines.map((line) => widthOf(line.name)), 0) + 12, context.width * 0.3) : 8;
-  if (direct && lines.length > 1) drawn.push(ends(lines, room));
+  if (direct) drawn.push(ends(lines, room, palette.ink));
   const flags = annotationLines(reading, context);
   if (flags && drawn[0]) drawn[0] = { ...drawn[0], markLine: flags } as AnySeries;
-  const top = (withLegend ? 28 : 8) + (flags ? 16 : 0);
+  const top = (withLegend ? 28 : 8) + (flags ? 16 : 0) + (of ? 12 : 0);
   const { ticks, label } = labelled(reading, context.width - room - 48);
   const option: EChartsOption = {
     ...framed(context),
@@ -69,7 +67,7 @@ export function upright(reading: Series, context: Context, type: Upright): Drawi
       top,
       left: 4,
       right: room,
-      bottom: reading.axisName && !options.compact ? 20 : 4,
+      bottom: reading.axisName && !options.compact ? 26 : 4,
       outerBoundsMode: "same",
       outerBoundsContain: "axisLabel",
     },
@@ -93,10 +91,20 @@ export function upright(reading: Series, context: Context, type: Upright): Drawi
     yAxis: {
       type: "value",
       splitNumber: options.compact ? 3 : 4,
-      axisLabel: { ...axisText(palette), formatter: (value: number) => said(value, reading.unit, of) },
+      axisLabel: { ...axisText(palette), formatter: (value: number) => said(value, reading.unit) },
       splitLine: { lineStyle: { color: palette.line } },
       ...(scale === null ? {} : { min: scale }),
+      ...(reading.unit === "share" && fills(lines, stacked) ? { max: 1 } : {}),
+      ...(of
+        ? {
+            name: of,
+            nameLocation: "end" as const,
+            nameGap: 8,
+            nameTextStyle: { ...axisText(palette), align: "right" as const },
+          }
+        : {}),
       ...(reading.unit === "count" ? { minInterval: 1 } : {}),
+      ...(reading.unit === "seconds" ? secondsAxis(lines.flatMap((line) => line.values)) : {}),
     },
     series: drawn,
   };
@@ -111,178 +119,6 @@ export function upright(reading: Series, context: Context, type: Upright): Drawi
   return { option, marks: marks.all, notes, height: options.compact ? 120 : 240, series: names };
 }
 
-function lineOf(
-  drawn: AnySeries[],
-  line: Coloured,
-  reading: Series,
-  context: Context,
-  marks: Marks,
-  area: boolean,
-  stacked: boolean,
-): void {
-  const values = line.values;
-  const few = values.length <= 31;
-  const shape = (data: NonNullable<LineSeriesOption["data"]>, alone: (place: number) => boolean): LineSeriesOption => ({
-    type: "line",
-    name: line.name,
-    data,
-    connectNulls: false,
-    showSymbol: true,
-    showAllSymbol: true,
-    symbol: "circle",
-    symbolSize: (_: unknown, { dataIndex }: { dataIndex: number }) => (few ? 5 : alone(dataIndex) ? 5 : 0),
-    itemStyle: { color: line.colour },
-    lineStyle: { color: line.colour, width: 2 },
-    emphasis: { disabled: true },
-    ...(area ? { areaStyle: { color: line.colour, opacity: stacked ? 0.55 : 0.12 } } : {}),
-    ...(stacked ? { stack: "all" } : {}),
-  });
-  const open = (place: number) => values[place] !== null && line.complete[place] === false;
-  const item = (place: number, series: number) => {
-    const value = values[place] ?? null;
-    if (value === null) return { value: "-" as const };
-    const mark = marks.add({
-      series,
-      data: place,
-      name: line.name,
-      place: spoken(reading, place),
-      value,
-      unit: line.unit,
-      row: line.rows[place] ?? null,
-      ...(open(place) ? { more: "not complete" } : {}),
-    });
-    return { value, mark };
-  };
-  const lonely = (there: (place: number) => boolean) => (place: number) =>
-    there(place) && !there(place - 1) && !there(place + 1);
-  const main = drawn.length;
-  if (stacked || !values.some((_, place) => open(place))) {
-    drawn.push(
-      shape(
-        values.map((_, place) => item(place, main)),
-        lonely((place) => (values[place] ?? null) !== null),
-      ),
-    );
-  } else {
-    const solid = (place: number) => (values[place] ?? null) !== null && !open(place);
-    drawn.push(
-      shape(
-        values.map((_, place) => (solid(place) ? item(place, main) : { value: "-" as const })),
-        lonely(solid),
-      ),
-    );
-    const near = (place: number) => open(place) || (solid(place) && (open(place - 1) || open(place + 1)));
-    const dashed = shape(
-      values.map((value, place) =>
-        open(place) ? item(place, main + 1) : { value: near(place) ? value : "-" },
-      ) as NonNullable<LineSeriesOption["data"]>,
-      () => false,
-    );
-    const growing = { color: context.palette.surface, borderColor: line.colour, borderWidth: 1.5 };
-    drawn.push({
-      ...dashed,
-      lineStyle: { color: line.colour, width: 2, type: [3, 3] },
-      itemStyle: growing,
-      symbolSize: (_: unknown, { dataIndex }: { dataIndex: number }) => (open(dataIndex) ? 5 : 0),
-      ...(area ? { areaStyle: { color: line.colour, opacity: 0.05 } } : {}),
-    });
-  }
-  if (!line.before || stacked) return;
-  const before: LineSeriesOption = shape(
-    line.before.map((value) => value ?? "-"),
-    () => false,
-  );
-  const { areaStyle: _area, ...plain } = before;
-  drawn.push({
-    ...plain,
-    silent: true,
-    symbolSize: 0,
-    z: 1,
-    lineStyle: { color: line.colour, width: 1.5, type: [5, 4], opacity: 0.5 },
-  });
-}
-
-function barOf(
-  drawn: AnySeries[],
-  line: Coloured,
-  reading: Series,
-  context: Context,
-  marks: Marks,
-  stacked: boolean,
-): void {
-  const base: BarSeriesOption = {
-    type: "bar",
-    name: line.name,
-    barMaxWidth: 48,
-    emphasis: { disabled: true },
-    itemStyle: { color: line.colour },
-  };
-  if (line.before && !stacked) {
-    const edge = {
-      color: faded(line.colour, 0.22),
-      borderColor: line.colour,
-      borderType: "dashed" as const,
-      borderWidth: 1,
-    };
-    drawn.push({
-      ...base,
-      silent: true,
-      data: line.before.map((value) => value ?? "-"),
-      itemStyle: { ...edge, opacity: 0.6 },
-    });
-  }
-  const main = drawn.length;
-  const data = line.values.map((value, place) => {
-    if (value === null) return { value: "-" as const };
-    const open = line.complete[place] === false;
-    const mark = marks.add({
-      series: main,
-      data: place,
-      name: line.name,
-      place: spoken(reading, place),
-      value,
-      unit: line.unit,
-      row: line.rows[place] ?? null,
-      ...(open ? { more: "not complete" } : {}),
-    });
-    const growing = {
-      color: faded(line.colour, 0.45),
-      borderColor: line.colour,
-      borderType: "dashed" as const,
-      borderWidth: 1.5,
-    };
-    return { value, mark, ...(open ? { itemStyle: growing } : {}) };
-  });
-  const gap = context.palette.surface;
-  drawn.push({
-    ...base,
-    data,
-    ...(stacked ? { stack: "all", itemStyle: { color: line.colour, borderColor: gap, borderWidth: 0.5 } } : {}),
-  });
-}
-
-/** Dots with names where lines end. */
-function ends(lines: Coloured[], room: number): ScatterSeriesOption {
-  const data = lines.flatMap((line) => {
-    const place = line.values.findLastIndex((value) => value !== null);
-    if (place < 0) return [];
-    const label = { show: true, formatter: () => cut(line.name, room - 10), color: line.colour };
-    return [{ value: [place, line.values[place] ?? 0], itemStyle: { color: line.colour }, label }];
-  });
-  return {
-    type: "scatter",
-    name: "",
-    silent: true,
-    symbolSize: 6,
-    z: 5,
-    clip: false,
-    data,
-    label: { show: true, position: "right", distance: 6, fontWeight: 600, fontSize: 12 },
-    labelLayout: { moveOverlap: "shiftY" },
-    tooltip: { show: false },
-  };
-}
-
 /** Where a line chart's axis begins, if not at zero: only where all that moves would else be a flat line. */
 function cutAxis(lines: Coloured[]): number | null {
   const found = extent(lines.flatMap((line) => [...line.values, ...(line.before ?? [])]));
@@ -292,6 +128,18 @@ function cutAxis(lines: Coloured[]): number | null {
   const step = 10 ** Math.floor(Math.log10(greatest - least));
   const start = Math.floor((least - (greatest - least) * 0.25) / step) * step;
   return start <= 0 ? null : Number(start.toPrecision(12));
+}
+
+/** Whether shares come near to all, so that the axis had better end there. */
+function fills(lines: Coloured[], stacked: boolean): boolean {
+  const greatest = extent(lines.flatMap((line) => [...line.values, ...(line.before ?? [])]))?.[1] ?? 0;
+  return !stacked && greatest > 0.75 && greatest <= 1;
+}
+
+/** Ticks at whole minutes, hours or days. */
+function secondsAxis(values: (number | null)[]): { interval: number } | object {
+  const step = secondsStep(extent(values)?.[1] ?? 0, 4);
+  return step ? { interval: step } : {};
 }
 
 function placeOf(found: unknown): number {

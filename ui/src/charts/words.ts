@@ -27,17 +27,19 @@ const WORDS: Record<string, (question: Question) => string> = {
     return `${all(lines.map(measure), 3)}${total ? "" : `, by ${said(question.interval, "day")}`}${split(question, !total)}${beside(question)}`;
   },
   funnel: (question) => {
-    const steps = list(question.steps).map(event);
+    const steps = list(question.steps).map((step) => shortened(event(step)));
     const from = steps[Number(question.from_step ?? 1) - 1] ?? "the first step";
     const to = steps[Number(question.to_step ?? steps.length) - 1] ?? "the last step";
     const within = `within ${length(question.window, "14 days")}`;
     const who = words(said(question.count, "people"));
+    const that = who === "People" ? "who" : "that";
     if (question.view === "trend")
       return `Conversion from ${from} to ${to} ${within}, by ${said(question.interval, "day")}${split(question, true)}`;
     if (question.view === "time_to_convert") return `Time from ${from} to ${to}${split(question)}`;
     if (question.view === "correlation") return `What goes with getting from ${from} to ${to}`;
-    if (question.order === "any") return `${who} who did ${all(steps, 5)} ${within}, in any order${split(question)}`;
-    return `${who} who went from ${steps.join(" to ")} ${within}${split(question)}`;
+    if (question.order === "any")
+      return `${who} ${that} did ${all(steps, 5)} ${within}, in any order${split(question)}`;
+    return `${who} ${that} went from ${steps.join(" to ")} ${within}${split(question)}`;
   },
   retention: (question) => {
     const start = event(question.start_event);
@@ -87,6 +89,8 @@ const WORDS: Record<string, (question: Question) => string> = {
   attribution: (question) => {
     const of = question.measure === "value" ? `the value of ${event(question.conversion)}` : event(question.conversion);
     const label = words(said(question.label, "@channel")).toLowerCase();
+    if (label !== "channel" && !String(question.label).startsWith("@") && question.view !== "paths")
+      return `Which values of ${label} earned ${of}, by model`;
     return question.view === "paths"
       ? `Ways to ${event(question.conversion)}, by ${label}`
       : `Which ${label} earned ${of}, by model`;
@@ -181,6 +185,7 @@ function all(names: string[], most: number): string {
   return names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
 }
 
+const shortened = (name: string) => (name.length > 40 ? `${name.slice(0, 39).trimEnd()}…` : name);
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 const lower = (text: string) =>
   /^(Total|Mean|Least|Greatest|Median|People|Events)\b/.test(text)

@@ -31,7 +31,8 @@ export interface AnswerTableProps {
 }
 
 export function AnswerTable({ answer, height = 480, unit = "", onPick }: AnswerTableProps) {
-  const { zone } = useProject();
+  const project = useProject();
+  const zone = String(answer.receipt.timezone ?? project.zone);
   const [sorting, setSorting] = useState<SortingState>([]);
   const box = useRef<HTMLDivElement>(null);
   const rows = answer.rows as Row[];

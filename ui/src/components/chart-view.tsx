@@ -18,6 +18,7 @@ import { useProject } from "../state/url";
 import { AnswerTable } from "./answer-table";
 import classes from "./chart.module.css";
 import { NumberTiles } from "./number-tiles";
+import { useOutlines } from "./outlines";
 
 export type Pick = (row: Row, mark: Mark | null, at: { x: number; y: number }) => void;
 
@@ -46,8 +47,12 @@ export function ChartView(props: ChartViewProps) {
   const { answer, question, type, choice = NO_CHOICE, height, compact = false, annotations, onPick } = props;
   const { ref, width: measured } = useElementSize();
   const theme = useComputedColorScheme("light", { getInitialValueInEffect: false });
-  const { zone } = useProject();
+  const project = useProject();
+  const zone = String(answer.receipt.timezone ?? project.zone);
   const width = Math.round(measured / 8) * 8;
+  const [mapped, setMapped] = useState(false);
+  const outlines = useOutlines(mapped);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: which countries have an outline is known once they are loaded
   const plan = useMemo(() => {
     if (!width) return null;
     const chosen = { ...choice, ...(type ? { type } : {}) };
@@ -60,10 +65,16 @@ export function ChartView(props: ChartViewProps) {
       ...(annotations ? { annotations } : {}),
     };
     return planOf(answer, question, { ...chosen, ...room });
-  }, [answer, question, choice, type, theme, zone, width, compact, height, annotations]);
+  }, [answer, question, choice, type, theme, zone, width, compact, height, annotations, outlines.ready]);
+  useEffect(() => setMapped(plan?.needsWorld ?? false), [plan]);
+  const waits = plan?.needsWorld && !outlines.ready;
   return (
     <Box ref={ref} className={classes.whole} {...(height && plan?.type !== "number" ? { h: height } : {})}>
-      {plan && <Drawn {...props} plan={plan} choice={choice} {...(onPick ? { onPick } : {})} compact={compact} />}
+      {waits && !outlines.failed && <Skeleton height={height ?? plan.height} aria-label="Loading" />}
+      {waits && outlines.failed && <Text c="dimmed">The map could not be loaded. The table has all numbers.</Text>}
+      {plan && !waits && (
+        <Drawn {...props} plan={plan} choice={choice} {...(onPick ? { onPick } : {})} compact={compact} />
+      )}
     </Box>
   );
 }
@@ -153,33 +164,21 @@ function Canvas({ plan, height, onPick, onTable }: CanvasProps) {
 
   useEffect(() => {
     let gone = false;
-    void Promise.all([
-      import("../charts/echarts"),
-      plan.needsWorld ? import("world-atlas/countries-110m.json") : null,
-    ]).then(
-      ([parts, world]) => {
+    import("../charts/echarts").then(
+      (parts) => {
         if (gone || !place.current) return;
-        if (world) parts.registerWorld(world.default as unknown as Parameters<typeof parts.registerWorld>[0]);
-        if (!chart.current) {
-          chart.current = parts.init(place.current, null, { renderer: "canvas" });
-          listen(chart.current, latest);
-        }
+        chart.current = parts.init(place.current, null, { renderer: "canvas" });
+        listen(chart.current, latest);
         setReady(true);
       },
       () => setFailed(true),
     );
     return () => {
       gone = true;
-    };
-  }, [plan.needsWorld]);
-
-  useEffect(
-    () => () => {
       chart.current?.dispose();
       chart.current = null;
-    },
-    [],
-  );
+    };
+  }, []);
 
   useEffect(() => {
     if (!ready || !chart.current || !plan.option) return;

@@ -3,6 +3,7 @@
 import { download, projectPath } from "../api/client";
 import type { Answer, Question } from "../api/types";
 import { type ChartChoice, chosenType, paletteOf, plan, type ThemeName } from "../charts";
+import { loadOutlines } from "./outlines";
 
 export const TABLE_FORMATS = [
   { format: "csv", label: "CSV" },
@@ -63,8 +64,7 @@ export async function svgFile(
   const room = { theme, zone, width: WIDTH - 48, compact: false };
   let drawn = plan(answer, question, { ...choice, ...room });
   if (drawn.needsWorld) {
-    const world = await import("world-atlas/countries-110m.json");
-    parts.registerWorld(world.default as unknown as Parameters<typeof parts.registerWorld>[0]);
+    await loadOutlines();
     drawn = plan(answer, question, { ...choice, ...room });
   }
   const palette = paletteOf(theme);

@@ -6,6 +6,8 @@ import { widthOf } from "../charts/drawing";
 import { MISSING, moment, whole } from "../format";
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+/** Columns in which nothing is a value of its own: events without the property. */
+const NAMES = /^(breakdown|touch|value)/;
 const SAMPLE = 200;
 
 /** A value as the table has it: in full. */
@@ -17,7 +19,8 @@ export function cellText(value: unknown, column: string, zone: string, of = ""):
     if (unit === "share") return `${whole(Math.round(value * 10_000) / 100)} %`;
     return saidInFull(value, unit, /^(value|previous)$/.test(column) ? of : "");
   }
-  if (typeof value === "string") return INSTANT.test(value) ? moment(value, zone) : value === "" ? "(not set)" : value;
+  if (typeof value === "string")
+    return INSTANT.test(value) ? moment(value, zone) : value === "" && NAMES.test(column) ? "(not set)" : value;
   if (Array.isArray(value)) return value.map(String).join(" → ");
   return JSON.stringify(value);
 }
@@ -35,8 +38,8 @@ export function isNumeric(rows: Row[], column: string): boolean {
 export function columnWidths(answer: Answer, zone: string): number[] {
   const rows = (answer.rows as Row[]).slice(0, SAMPLE);
   return answer.columns.map(({ name }) => {
-    const texts = rows.map((row) => widthOf(cellText(row[name], name, zone)) * 1.16);
-    return Math.round(Math.min(Math.max(widthOf(words(name)) * 1.16 + 46, ...texts.map((wide) => wide + 28), 72), 360));
+    const texts = rows.map((row) => widthOf(cellText(row[name], name, zone)) * 1.22);
+    return Math.round(Math.min(Math.max(widthOf(words(name)) * 1.22 + 46, ...texts.map((wide) => wide + 30), 72), 360));
   });
 }
 
