@@ -9,6 +9,7 @@ type Followed = { project: string; what: Record<string, unknown>; version: strin
 export type LiveState = "idle" | "connecting" | "open" | "waiting";
 
 const LONGEST_WAIT = 30_000;
+const LINGER = 3_000;
 
 class Live {
   private socket: WebSocket | null = null;
@@ -16,6 +17,7 @@ class Live {
   private watchers = new Set<() => void>();
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private linger: ReturnType<typeof setTimeout> | null = null;
   private count = 0;
   state: LiveState = "idle";
 
@@ -92,13 +94,19 @@ class Live {
     this.timer = setTimeout(() => this.connect(), wait);
   }
 
+  /** Nobody follows anything: the connection lingers a moment, as the next page often wants it. */
   private rest(): void {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    const socket = this.socket;
-    this.socket = null;
-    socket?.close();
-    this.become("idle");
+    if (this.linger) clearTimeout(this.linger);
+    this.linger = setTimeout(() => {
+      if (this.followed.size > 0) return;
+      const socket = this.socket;
+      this.socket = null;
+      if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+      else socket?.close();
+      this.become("idle");
+    }, LINGER);
   }
 }
 

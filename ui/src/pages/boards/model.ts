@@ -36,7 +36,7 @@ export interface Board {
 
 export const COLUMNS = 12;
 /** Pixels of a row of the grid, and between tiles. */
-export const ROW = 56;
+export const ROW = 64;
 export const GAP = 16;
 
 /** Columns and rows that a new tile of a type gets. */

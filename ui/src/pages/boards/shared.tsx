@@ -136,7 +136,7 @@ function SharedTile({ path, signed, tile, range, filters, refresh, onFilter }: T
         old={answer.isPlaceholderData}
         cameAt={answer.dataUpdatedAt}
         chart={chart}
-        height={Math.max(120, tile.h * (ROW + GAP) - GAP - 110)}
+        height={Math.max(120, tile.h * (ROW + GAP) - GAP - 92)}
         title={null}
         compact
         anonymous

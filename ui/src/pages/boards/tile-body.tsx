@@ -39,7 +39,7 @@ export const TileBody = memo(function TileBody(props: Props) {
           project={project}
           question={question}
           chart={{ ...tile.chart, ...(tile.type === "number" ? { type: "number" as const } : {}) }}
-          height={Math.max(120, tile.h * (ROW + GAP) - GAP - 110)}
+          height={Math.max(120, tile.h * (ROW + GAP) - GAP - 92)}
           title={null}
           compact
           live={props.live}
