@@ -8,7 +8,7 @@ const accent: MantineColorsTuple = [
   "#b9c9fb",
   "#93abf6",
   "#6d8cf0",
-  "#456be5",
+  "#4a70e8",
   "#2f59de",
   "#1f4fd8",
   "#173fb1",

@@ -1,7 +1,7 @@
 import { Anchor, Button, Group, Modal, Select, Stack, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
-import { Link } from "react-router";
+import { useNavigate } from "react-router";
 import { useDefinitions, useSaveDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import type { Question } from "../../api/types";
@@ -31,6 +31,7 @@ export function AddToBoard({ opened, onClose, ...props }: Props) {
 const NEW = "";
 
 function Form({ project, question, saved, title, chart, onClose }: Omit<Props, "opened">) {
+  const go = useNavigate();
   const boards = useDefinitions(project, "board");
   const [board, setBoard] = useState<string | null>(null);
   const [name, setName] = useState("");
@@ -56,7 +57,7 @@ function Form({ project, question, saved, title, chart, onClose }: Omit<Props, "
             message: (
               <>
                 Added to{" "}
-                <Anchor component={Link} to={path}>
+                <Anchor component="button" type="button" onClick={() => void go(path)}>
                   {target}
                 </Anchor>
                 .
