@@ -2,16 +2,33 @@ import { Anchor, Paper, Stack, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import type { Definition, Question, Row } from "../../api/types";
 import { AnswerView } from "../../components/answer-view";
+import { EventPicker } from "../../components/event-picker";
 import { useProject } from "../../state/url";
 import { Definitions } from "./definitions";
 import type { FormProps } from "./editor";
 import { SchemaForm } from "./schema-form";
 
-const PAGES_OWN = ["name", "metric"];
-const FIRST = ["event", "measure", "property", "filters", "unit", "description"];
+const PAGES_OWN = ["name", "metric", "event"];
+const FIRST = ["measure", "property", "filters", "unit", "description"];
 
 function MetricForm(props: FormProps) {
-  return <SchemaForm of="Metric" leave={PAGES_OWN} first={FIRST} {...props} />;
+  const { id } = useProject();
+  const { value, onChange, fault } = props;
+  const { event, ...rest } = value;
+  return (
+    <Stack gap="md">
+      {!value.formula && (
+        <EventPicker
+          project={id}
+          metrics={false}
+          value={{ event: event ? String(event) : null }}
+          onChange={(picked) => onChange("event" in picked && picked.event ? { event: picked.event, ...rest } : rest)}
+          error={fault?.place === "event" ? fault.message : undefined}
+        />
+      )}
+      <SchemaForm of="Metric" leave={PAGES_OWN} first={FIRST} {...props} />
+    </Stack>
+  );
 }
 
 /** Numbers that the team goes by. */

@@ -109,7 +109,11 @@ function Card({ title, children }: { title: string; children: React.ReactNode })
 
 function Facts({ person }: { person: Person }) {
   const { zone } = useProject();
-  const seen = (at: string | null | undefined) => (at ? `${moment(at, zone)} (${ago(at)})` : "never by an event");
+  const seen = (at: string | null | undefined) => {
+    if (!at) return "never by an event";
+    const back = ago(at);
+    return back.endsWith("ago") ? `${moment(at, zone)}, ${back}` : moment(at, zone);
+  };
   return (
     <Card title="In short">
       <FieldTable
