@@ -98,7 +98,7 @@ export default function JsonCode({ label, value, onChange, line, readOnly }: Cod
           EditorView.lineWrapping,
           EditorState.tabSize.of(2),
           EditorState.readOnly.of(readOnly),
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) told.current(update.state.doc.toString());

@@ -80,7 +80,7 @@ function Books({ lines, zone }: { lines: LedgerLine[]; zone: string }) {
         </Alert>
       )}
       <Paper bg="var(--surface)" style={{ overflow: "hidden" }}>
-        <WideTable label="Ledger" minWidth={720} maxHeight="calc(100vh - 400px)">
+        <WideTable boxed label="Ledger" minWidth={720} maxHeight="calc(100vh - 400px)">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Hour of receipt</Table.Th>

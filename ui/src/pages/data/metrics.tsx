@@ -1,4 +1,4 @@
-import { Anchor, Paper, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Input, Paper, Stack, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import type { Definition, Question, Row } from "../../api/types";
 import { AnswerView } from "../../components/answer-view";
@@ -18,13 +18,15 @@ function MetricForm(props: FormProps) {
   return (
     <Stack gap="md">
       {!value.formula && (
-        <EventPicker
-          project={id}
-          metrics={false}
-          value={{ event: event ? String(event) : null }}
-          onChange={(picked) => onChange("event" in picked && picked.event ? { event: picked.event, ...rest } : rest)}
-          error={fault?.place === "event" ? fault.message : undefined}
-        />
+        <Input.Wrapper label="Event" description="Which events it is made of." labelElement="div">
+          <EventPicker
+            project={id}
+            metrics={false}
+            value={{ event: event ? String(event) : null }}
+            onChange={(picked) => onChange("event" in picked && picked.event ? { event: picked.event, ...rest } : rest)}
+            error={fault?.place === "event" ? fault.message : undefined}
+          />
+        </Input.Wrapper>
       )}
       <SchemaForm of="Metric" leave={PAGES_OWN} first={FIRST} {...props} />
     </Stack>
