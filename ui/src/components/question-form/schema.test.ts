@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { choicesOf, layoutOf, optionHelp, optionsOf, usedIn } from "./layout";
 import { missing } from "./missing";
+import { placedIn } from "./places";
 import { type Defs, formOfValue, humane, itemWord, type Schema, shapeOf } from "./schema";
 import { withField } from "./values";
 
@@ -184,4 +185,11 @@ test("where one of two is given, both are in sight", () => {
     properties: { key: { type: "string" }, exposure: { type: "boolean", description: "Instead of key: the events." } },
   };
   expect(layoutOf(either, defs, {}, { exposure: 2 }, 2).main.map((one) => one.name)).toEqual(["exposure", "key"]);
+});
+
+test("a refusal that names the end of a path is shown where one path ends so", () => {
+  const question = { steps: [{ event: "a", filters: [{ property: "p" }] }], breakdown: { limit: 3 } };
+  expect(placedIn(question, "steps.0.event")).toBe("steps.0.event");
+  expect(placedIn(question, "limit")).toBe("breakdown.limit");
+  expect(placedIn({ ...question, breakdown: { property: "q" } }, "property")).toBe("property");
 });

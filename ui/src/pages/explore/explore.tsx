@@ -11,6 +11,7 @@ import type { Kind, Question } from "../../api/types";
 import type { ChartChoice } from "../../charts";
 import { AnswerView } from "../../components/answer-view";
 import type { Fault } from "../../components/question-form/context";
+import { placedIn } from "../../components/question-form/places";
 import { codeFields } from "../../components/question-form/question-form";
 import { without } from "../../components/question-form/values";
 import { Empty, ErrorNote, PageHead, RowsSkeleton } from "../../components/states";
@@ -71,9 +72,9 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   const faults = useMemo<Fault[]>(() => {
     const error = answer.error;
     return error instanceof ApiError && error.place && !question.pending
-      ? [{ place: error.place, message: error.message }]
+      ? [{ place: placedIn(asked ?? {}, error.place), message: error.message }]
       : NONE;
-  }, [answer.error, question.pending]);
+  }, [answer.error, question.pending, asked]);
 
   if (saved && !draft && definition.isError) return <ErrorNote error={definition.error} page />;
   if (saved && !draft && definition.isPending) return <RowsSkeleton />;
