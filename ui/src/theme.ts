@@ -55,8 +55,34 @@ const dark: MantineColorsTuple = [
   "#101419",
 ];
 
+/** As words and lines these are read against both grounds (4.5 : 1): shade 7 and darker in light, 5 and brighter in dark. */
+const green: MantineColorsTuple = [
+  "#e7f7ef",
+  "#d0efdf",
+  "#a5dfc2",
+  "#7ad0a6",
+  "#5fc896",
+  "#4cc38a",
+  "#16815f",
+  "#0b6b4f",
+  "#085740",
+  "#064533",
+];
+const yellow: MantineColorsTuple = [
+  "#fdf6e3",
+  "#faecc5",
+  "#f3d98e",
+  "#eac766",
+  "#e6bd52",
+  "#e3b341",
+  "#a06a00",
+  "#8a5a00",
+  "#6f4800",
+  "#573800",
+];
+
 export const theme = createTheme({
-  colors: { accent, neutral, gray: neutral, dark, red },
+  colors: { accent, neutral, gray: neutral, dark, red, green, yellow, orange: yellow },
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 6 },
   fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, sans-serif',

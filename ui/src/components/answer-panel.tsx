@@ -212,9 +212,9 @@ function Body({
 
 /** In the shape of what comes. */
 function Waiting({ type, height }: { type: ChartType; height: number }) {
-  if (type === "number") return <Skeleton height={72} width={160} aria-label="Loading" />;
+  if (type === "number") return <Skeleton height={72} width={160} role="status" aria-label="Loading" />;
   if (type === "table" || type === "retention") return <RowsSkeleton rows={Math.max(3, Math.floor(height / 30))} />;
-  return <Skeleton height={height} aria-label="Loading" />;
+  return <Skeleton height={height} role="status" aria-label="Loading" />;
 }
 
 function Head(props: PanelProps & { type: ChartType }) {

@@ -70,7 +70,7 @@ export function ChartView(props: ChartViewProps) {
   const waits = plan?.needsWorld && !outlines.ready;
   return (
     <Box ref={ref} className={classes.whole} {...(height && plan?.type !== "number" ? { h: height } : {})}>
-      {waits && !outlines.failed && <Skeleton height={height ?? plan.height} aria-label="Loading" />}
+      {waits && !outlines.failed && <Skeleton height={height ?? plan.height} role="status" aria-label="Loading" />}
       {waits && outlines.failed && <Text c="dimmed">The map could not be loaded. The table has all numbers.</Text>}
       {plan && !waits && (
         <Drawn {...props} plan={plan} choice={choice} {...(onPick ? { onPick } : {})} compact={compact} />

@@ -1,0 +1,231 @@
+"""The web app in a real browser over a real server: from the first run to a board that others look at, and what each of them may do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.story.servers import Server, until
+
+from almanac.web import app_files
+
+CHROMIUM = shutil.which("chromium")
+AXE = Path(__file__).parents[1] / "sdks" / "node_modules" / "axe-core" / "axe.min.js"
+PASSWORD = "a password of some length"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium"),
+    pytest.mark.skipif(not app_files.built(), reason="the web app was not built into this package"),
+    pytest.mark.timeout(600),
+]
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+class Reader:
+    """Somebody at a browser of his own, and what the console said to him."""
+
+    def __init__(self, browser: Browser, server: Server, width: int = 1440) -> None:
+        self.base = f"{server.url}/app"
+        self.page: Page = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce").new_page()
+        self.said: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda message: self.said.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.base + path)
+        return self.page
+
+    def faults(self) -> list[str]:
+        """What axe-core finds serious on the page as it stands."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in serious for node in one["nodes"][:3]]
+
+
+def send(server: Server, key: str, events: list[dict[str, object]]) -> None:
+    request = urllib.request.Request(
+        f"{server.url}/api/v1/events", json.dumps(events).encode(), {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("app") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(browser: Browser, server: Server) -> Reader:
+    """The first account, with a project that has a fortnight of events."""
+    reader = Reader(browser, server)
+    page = reader.go("/")
+    page.get_by_label("Name").fill("Ann Owner")
+    page.get_by_label("Email").fill("ann@example.com")
+    page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="New project").first.click()
+    page.get_by_label("Name").fill("Tickets")
+    page.get_by_role("button", name="Make the project").click()
+    expect(page.get_by_role("heading", name="Waiting for an event")).to_be_visible()
+    snippet = page.get_by_role("tabpanel").inner_text()
+    key = next(word.strip('"') for line in snippet.splitlines() if "Bearer" in line for word in line.split() if word.startswith("wk_"))
+    now = datetime.now(UTC)
+    send(server, key, [{"event": "ticket_viewed", "user_id": "bob", "properties": {"plan": "pro"}}])
+    expect(page.get_by_role("heading", name="ticket_viewed")).to_be_visible()
+    past = [
+        {
+            "event": name,
+            "user_id": f"person-{person}",
+            "timestamp": (now - timedelta(days=day, minutes=person)).isoformat(),
+            "properties": {"plan": "pro" if person % 3 else "free", "price": person},
+        }
+        for day in range(14)
+        for person in range(20)
+        for name in ("ticket_viewed", "ticket_bought")[: 1 + (person % 2)]
+    ]
+    send(server, key, past)
+    return reader
+
+
+def test_the_first_page_shows_what_came_in(owner: Reader, server: Server) -> None:
+    page = owner.go("/p/tickets/home")
+    expect(page.get_by_text("ticket_viewed").first).to_be_visible()
+    assert owner.faults() == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(
+    "path", ["home", "explore", "boards", "people", "data/events", "data/catalog", "data/ledger", "settings/keys", "start"]
+)
+def test_every_page_is_there_and_open_to_all(owner: Reader, path: str, width: int) -> None:
+    """Desktop and phone, light and dark: nothing said to the console, no serious finding, nothing from other hosts, no sideways scroll."""
+    owner.page.set_viewport_size({"width": width, "height": 900})
+    for scheme in ("light", "dark"):
+        owner.said.clear()
+        owner.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page = owner.go(f"/p/tickets/{path}")
+        expect(page.get_by_role("heading").first).to_be_visible()
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        assert owner.faults() == [], (path, scheme)
+        assert owner.said == [], (path, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{path} scrolls sideways at {width}"
+    assert owner.hosts == {owner.base.split("/")[2]}
+    owner.page.set_viewport_size({"width": 1440, "height": 900})
+    owner.page.emulate_media(color_scheme="light")
+
+
+def test_a_board_is_made_shared_and_taken_back(owner: Reader, browser: Browser, server: Server) -> None:
+    page = owner.go("/p/tickets/boards")
+    page.get_by_role("button", name="New board").first.click()
+    page.get_by_role("button", name="Overview").click()
+    expect(page.get_by_role("heading", name="People a day")).to_be_visible()
+    expect(page.get_by_text("exact").first).to_be_visible()
+    assert owner.faults() == []
+
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_role("button", name="Add a tile").first.click()
+    page.get_by_text("Text", exact=True).click()
+    page.get_by_label("Title", exact=True).last.fill("A note")
+    page.get_by_role("textbox", name="Text").fill("**Look** at this")
+    page.get_by_role("button", name="Put it on the board").click()
+    expect(page.get_by_role("heading", name="A note")).to_be_visible()
+    page.reload()  # a closed tab loses nothing
+    page.get_by_role("button", name="Go on editing").click()
+    expect(page.get_by_role("heading", name="A note")).to_be_visible()
+    page.get_by_role("button", name="Save board").click()
+    expect(page.get_by_role("button", name="Edit", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Share").click()
+    page.get_by_label("For whom").fill("The board of directors")
+    page.get_by_role("button", name="Make a link").click()
+    address = page.get_by_text("/app/shared/").first.inner_text().strip()
+    stranger = Reader(browser, server, 390)
+    stranger.page.goto(address)
+    expect(stranger.page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(stranger.page.get_by_text("exact").first).to_be_visible()
+    assert stranger.faults() == []
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("revoked").first).to_be_visible()
+    stranger.page.reload()
+    expect(stranger.page.get_by_role("alert")).to_be_visible()
+    stranger.page.context.close()
+
+
+def test_a_viewer_looks_and_changes_nothing(owner: Reader, browser: Browser, server: Server) -> None:
+    page = owner.page
+    token = page.evaluate(
+        """async () => {
+          const me = await (await fetch("/api/v1/me")).json();
+          const made = await fetch("/api/v1/projects/tickets/invitations", {
+            method: "POST",
+            headers: {"content-type": "application/json", "x-almanac-csrf": me.csrf},
+            body: JSON.stringify({email: "vic@example.com", role: "viewer"}),
+          });
+          return (await made.json()).token;
+        }"""
+    )
+    viewer = Reader(browser, server)
+    joined = viewer.go(f"/join/{token}")
+    joined.get_by_label("Name").fill("Vic Viewer")
+    joined.get_by_role("textbox", name="Password").fill(PASSWORD)
+    joined.get_by_role("button", name="Join").click()
+    expect(joined.get_by_text("ticket_viewed").first).to_be_visible()
+    viewer.go("/p/tickets/boards")
+    expect(joined.get_by_role("heading", name="Boards")).to_be_visible()
+    expect(joined.get_by_role("button", name="New board")).to_have_count(0)
+    status = joined.evaluate(
+        """async () => {
+          const me = await (await fetch("/api/v1/me")).json();
+          const headers = {"content-type": "application/json", "x-almanac-csrf": me.csrf};
+          const put = (csrf) => fetch("/api/v1/projects/tickets/definitions/board/mine", {
+            method: "PUT", headers: csrf ? headers : {"content-type": "application/json"}, body: JSON.stringify({tiles: []}),
+          });
+          return [(await put(true)).status, (await put(false)).status];
+        }"""
+    )
+    assert status == [403, 403]
+    viewer.page.context.close()
+
+
+def test_a_server_that_restarts_under_an_open_board_comes_back_by_itself(owner: Reader, server: Server) -> None:
+    page = owner.go("/p/tickets/boards/Overview")
+    away = page.get_by_role("status").filter(has_text="The server cannot be reached.")
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    assert server.stop() == 0
+    expect(away.first).to_be_visible()
+    server.start()
+    server.wait()
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    expect(away).to_have_count(0)
+    until(lambda: page.get_by_text("exact").count() > 0)
+
+
+def test_all_of_it_by_the_keyboard(owner: Reader) -> None:
+    page = owner.go("/p/tickets/home")
+    expect(page.get_by_text("ticket_viewed").first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Explore")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{owner.base}/p/tickets/explore")
