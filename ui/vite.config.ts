@@ -7,6 +7,7 @@ export default defineConfig({
   plugins: [react()],
   build: { outDir: "../src/almanac/web/app", emptyOutDir: true, assetsDir: "assets", chunkSizeWarningLimit: 700 },
   server: {
+    fs: { allow: [".."] }, // tests read the worked examples of the reference
     proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true }, "/openapi.json": "http://127.0.0.1:8000" },
   },
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Row } from "../api/types";
 import { svgOf } from "./echarts";
 import {
@@ -15,6 +15,8 @@ import {
   describe as words,
 } from "./index";
 import { example, WORKED, type Worked, worked } from "./testing/worked";
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const OPTIONS: ChartOptions = { theme: "light", zone: "UTC", width: 640, compact: false };
 const drawn = (one: Worked, more: Partial<ChartOptions> = {}) =>

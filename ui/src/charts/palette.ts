@@ -22,7 +22,8 @@ export interface Palette {
   font: string;
 }
 
-const FONT = '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+/** In single quotes: ECharts writes it into an attribute of its SVG as it is. */
+const FONT = "'Inter Variable', system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 const LIGHT: Palette = {
   dark: false,

@@ -27,33 +27,36 @@ export function PickMenu({ picked, onClose, onPeople, onFilter, onRange }: PickM
   if (!picked) return null;
   const { people, condition, range, at, title, said } = picked;
   return (
-    <Menu opened onClose={onClose} position="bottom-start" width={240} trapFocus returnFocus>
-      <Menu.Target>
-        <Portal>
+    <Portal>
+      <Menu opened onClose={onClose} position="bottom-start" width={240} trapFocus returnFocus>
+        <Menu.Target>
           <span style={{ position: "fixed", left: at.x, top: at.y, width: 1, height: 1 }} />
-        </Portal>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label style={{ overflowWrap: "anywhere" }}>{[title, said].filter(Boolean).join(": ")}</Menu.Label>
-        {people && (
-          <Menu.Item leftSection={<IconUsers size={16} />} onClick={() => onPeople(people)}>
-            See the people
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label style={{ overflowWrap: "anywhere" }}>{[title, said].filter(Boolean).join(": ")}</Menu.Label>
+          {people && (
+            <Menu.Item leftSection={<IconUsers size={16} />} onClick={() => onPeople(people)}>
+              See the people
+            </Menu.Item>
+          )}
+          {condition && onFilter && (
+            <Menu.Item leftSection={<IconFilter size={16} />} onClick={() => onFilter(condition)}>
+              Filter by it
+            </Menu.Item>
+          )}
+          {range && onRange && (
+            <Menu.Item leftSection={<IconZoomIn size={16} />} onClick={() => onRange(range)}>
+              Look into it
+            </Menu.Item>
+          )}
+          <Menu.Item
+            leftSection={<IconCopy size={16} />}
+            onClick={() => copy([title, said].filter(Boolean).join("\t"))}
+          >
+            Copy
           </Menu.Item>
-        )}
-        {condition && onFilter && (
-          <Menu.Item leftSection={<IconFilter size={16} />} onClick={() => onFilter(condition)}>
-            Filter by it
-          </Menu.Item>
-        )}
-        {range && onRange && (
-          <Menu.Item leftSection={<IconZoomIn size={16} />} onClick={() => onRange(range)}>
-            Look into it
-          </Menu.Item>
-        )}
-        <Menu.Item leftSection={<IconCopy size={16} />} onClick={() => copy([title, said].filter(Boolean).join("\t"))}>
-          Copy
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        </Menu.Dropdown>
+      </Menu>
+    </Portal>
   );
 }
