@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 from tests.faces.conftest import House, Keys
@@ -99,3 +101,19 @@ def test_errors_are_not_said_again(watched: Watched, shop: Keys) -> None:
     for _ in range(2):
         assert watched.ask(shop, series=[]).status_code == 400
     assert watched.reached == 2
+
+
+def test_a_crowd_that_misses_a_kept_answer_waits_for_one_run(house: House, shop: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred at once, more than there are threads for questions: all are answered."""
+    monkeypatch.setattr(again, "MOMENT", 0.0)
+    app = create_app(house.rooms)
+    question = {"kind": "sql", "sql": "SELECT max(sipHash64(number, 1)) AS m FROM numbers(60000000)"}
+    headers = {"Authorization": f"Bearer {shop.read}"}
+
+    async def all_of_them() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=60) as client:
+            path = f"/api/v1/projects/{shop.project}/ask"
+            answers = await asyncio.gather(*(client.post(path, json=question, headers=headers) for _ in range(200)))
+            return [answer.status_code for answer in answers]
+
+    assert set(asyncio.run(all_of_them())) == {200}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 from anyio import CapacityLimiter, to_thread
@@ -25,6 +25,17 @@ QuestionId = Annotated[
 ]
 
 
+# Requests that may wait for a thread. When an answer is no longer kept, all who look at it miss it in the same moment: they wait for the
+# one run that makes it anew, and are not sent away.
+MOST_WAITING: Final = 1000
+
+
+def refuse_a_crowd(questions: CapacityLimiter) -> None:
+    """Raises `limited` when too many wait for a thread already."""
+    if questions.statistics().tasks_waiting >= MOST_WAITING:
+        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+
+
 async def answered(request: Request, find: Find, *, id_: UUID | None = None, fresh: bool = False, show: Show = Json) -> Response:
     """The answer. `find` and `show` run in a thread. `id_`: by which it can be stopped; it also stops when the connection of whoever asks
     breaks. Raises as `find`, `show` and `Engine.ask` do; `limited` when too many wait."""
@@ -37,8 +48,7 @@ async def answered(request: Request, find: Find, *, id_: UUID | None = None, fre
         known = looked
         find = lambda: known  # noqa: E731
     questions: CapacityLimiter = request.app.state.questions
-    if questions.available_tokens < 1:
-        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+    refuse_a_crowd(questions)
     ticket = Ticket()
     watch = asyncio.create_task(_until_gone(request, ticket))
     try:

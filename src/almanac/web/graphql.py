@@ -21,6 +21,7 @@ from starlette.responses import Response
 from almanac.core.analysis import registry
 from almanac.core.errors import AlmanacError, invalid, limited
 from almanac.web import errors
+from almanac.web.asking import refuse_a_crowd
 from almanac.web.auth import Caller, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
@@ -72,8 +73,7 @@ async def graphql(operation: Operation, caller: Caller, request: Request) -> Res
     """`{project(id: "shop") {trend(series: ["signup"]) {rows {period value} receipt {sql}}}}`. The schema tells the rest: it has a field
     for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`."""
     questions: CapacityLimiter = request.app.state.questions
-    if questions.available_tokens < 1:
-        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+    refuse_a_crowd(questions)
     desk = Desk(caller, request.app.state.metrics)
     return await to_thread.run_sync(_executed, operation, desk, limiter=questions)
 

@@ -17,10 +17,11 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from almanac import lookups, people
-from almanac.core.errors import invalid, limited, not_found
+from almanac.core.errors import invalid, not_found
 from almanac.core.ports import EventStore
 from almanac.core.sql import EMPTY, Sql, join, sql
 from almanac.web import forms, reads
+from almanac.web.asking import refuse_a_crowd
 from almanac.web.auth import Caller, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
@@ -85,8 +86,7 @@ async def behind(
     """How many they are, exactly, and a page of them: ids, properties, first and last seen, number of events. With them goes the receipt
     of the statement that found them."""
     questions: CapacityLimiter = request.app.state.questions
-    if questions.available_tokens < 1:
-        raise limited("Too many questions are waiting.", way_out="Ask again in a moment.", retry_after=2)
+    refuse_a_crowd(questions)
     metrics: Metrics = request.app.state.metrics
     work = _as_file if format_ == "csv" else _page
     return await to_thread.run_sync(work, caller, project, which, metrics, limiter=questions)

@@ -52,7 +52,7 @@ from almanac.web.sign_in import Passwords
 
 router = APIRouter()
 
-# Threads that questions may hold while they run or queue in the engine; beyond that a caller is told to come back at once.
+# Threads that questions may hold while they run or queue in the engine; further ones wait for a thread.
 WAITING_PER_SLOT: Final = 16
 _LOOKS: Final = 4  # threads that look for kept answers; more would only wait for each other
 
