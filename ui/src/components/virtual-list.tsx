@@ -14,7 +14,7 @@ interface VirtualListProps<T> {
 
 /** A long list of rows of one height: only those in sight are in the page. */
 export function VirtualList<T>({ items, label, rowHeight, height, keyOf, children, onEnd }: VirtualListProps<T>) {
-  const box = useRef<HTMLDivElement>(null);
+  const box = useRef<HTMLElement>(null);
   const rows = useVirtualizer({
     count: items.length,
     getScrollElement: () => box.current,
@@ -28,11 +28,14 @@ export function VirtualList<T>({ items, label, rowHeight, height, keyOf, childre
     if (onEnd && items.length > 0 && last >= items.length - 10) onEnd();
   }, [onEnd, last, items.length]);
   return (
-    <div ref={box} style={{ maxHeight: height, overflowY: "auto" }} tabIndex={-1}>
-      <ul
-        aria-label={label}
-        style={{ height: rows.getTotalSize(), position: "relative", margin: 0, padding: 0, listStyle: "none" }}
-      >
+    <section
+      ref={box}
+      aria-label={label}
+      style={{ maxHeight: height, overflowY: "auto" }}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled has to be reached by keyboard
+      tabIndex={0}
+    >
+      <ul style={{ height: rows.getTotalSize(), position: "relative", margin: 0, padding: 0, listStyle: "none" }}>
         {shown.map((row) => (
           <li
             key={row.key}
@@ -51,6 +54,6 @@ export function VirtualList<T>({ items, label, rowHeight, height, keyOf, childre
           </li>
         ))}
       </ul>
-    </div>
+    </section>
   );
 }

@@ -1,4 +1,4 @@
-import { Anchor, Input, Paper, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Input, Paper, Stack, Text } from "@mantine/core";
 import { Link } from "react-router";
 import type { Definition, Question, Row } from "../../api/types";
 import { AnswerView } from "../../components/answer-view";
@@ -62,7 +62,6 @@ function Lately({ item }: { item: Definition }) {
   return (
     <Paper p="md" bg="var(--surface)">
       <Stack gap="sm">
-        <Title order={3}>The last 30 days</Title>
         {/* A new version has another answer, under the same question. */}
         <AnswerView key={item.version} project={id} question={question} height={240} />
         <Text size="sm">

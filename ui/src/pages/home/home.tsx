@@ -1,4 +1,5 @@
 import { Button, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { useEffect } from "react";
 import { Link } from "react-router";
 import { useAnswer } from "../../api/ask";
 import { useEventNames } from "../../api/catalog";
@@ -23,9 +24,16 @@ import { Trend } from "./trend";
 export function Component() {
   const project = useProject();
   const names = useEventNames(project.id);
+  const { refetch } = names;
+  const empty = names.data?.length === 0;
+  useEffect(() => {
+    if (!empty) return;
+    const looking = setInterval(() => void refetch(), 3000);
+    return () => clearInterval(looking);
+  }, [empty, refetch]);
   if (names.error) return <ErrorNote error={names.error} onRetry={() => void names.refetch()} page />;
   if (!names.data) return <RowsSkeleton />;
-  if (names.data.length === 0)
+  if (empty)
     return (
       <Empty
         title="No event has arrived yet"

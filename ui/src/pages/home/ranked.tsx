@@ -6,7 +6,7 @@ import type { Condition } from "../../api/types";
 import { ErrorNote } from "../../components/states";
 import { percent, short, whole } from "../../format";
 import classes from "./home.module.css";
-import type { Ranked } from "./rows";
+import { NONE, type Ranked } from "./rows";
 
 export const LINES = 9;
 
@@ -25,13 +25,14 @@ interface ListProps {
 export function RankedList({ rows, heads, of, stale, error, empty, lines = LINES, onPick }: ListProps) {
   if (error) return <ErrorNote error={error} />;
   if (!rows) return <ListSkeleton lines={lines} />;
-  if (rows.length === 0)
+  if (rows.every(({ label }) => label === NONE))
     return (
       <Text c="dimmed" py="xl" ta="center" px="md">
         {empty}
       </Text>
     );
-  const most = Math.max(...rows.map(({ value }) => value));
+  const shown = rows.slice(0, lines);
+  const most = Math.max(...shown.map(({ value }) => value));
   return (
     <div className={stale ? classes.stale : undefined}>
       <div className={classes.heads} aria-hidden>
@@ -41,7 +42,7 @@ export function RankedList({ rows, heads, of, stale, error, empty, lines = LINES
         {!heads[2] && of ? <span className={classes.second}>Share</span> : null}
       </div>
       <Stack gap={2} component="ul" m={0} p={0} style={{ listStyle: "none" }}>
-        {rows.slice(0, lines).map((row) => (
+        {shown.map((row) => (
           <li key={row.label}>
             <Line row={row} heads={heads} share={row.value / most} of={heads[2] ? undefined : of} onPick={onPick} />
           </li>

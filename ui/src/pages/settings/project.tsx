@@ -63,7 +63,7 @@ function Form({ project, may }: { project: Project; may: boolean }) {
       <Select
         label="Zone"
         description="Days begin and end in this zone, on every page and in every answer."
-        data={["UTC", ...Intl.supportedValuesOf("timeZone").filter((one) => one !== "UTC")]}
+        data={[...new Set(["UTC", project.zone, ...Intl.supportedValuesOf("timeZone")])]}
         value={given.zone}
         onChange={(zone) => zone && setGiven({ ...given, zone })}
         searchable
