@@ -62,10 +62,11 @@ def plain(condition: Condition) -> dict[str, Any]:
     return written
 
 
-def checked_filters(filters: Sequence[Mapping[str, Any]] | Any, names: Names) -> list[Condition]:
-    """Filters that a board could have, whose segments are there. Raises `invalid` with the place, and `not_found`."""
+def checked_filters(filters: Sequence[Mapping[str, Any]] | Any, names: Names | None) -> list[Condition]:
+    """Filters that a board could have, whose segments are there (with `names`). Raises `invalid` with the place, and `not_found`."""
     try:
-        Board.model_validate({"filters": filters}, context=names)
+        if names is not None:
+            Board.model_validate({"filters": filters}, context=names)
         return Board.model_validate({"filters": filters}).filters
     except ValidationError as error:
         raise first_fault(error, Board) from None

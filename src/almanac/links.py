@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -62,18 +62,17 @@ class Links:
         *,
         label: str,
         expires: datetime | None,
-        filters: Sequence[Condition],
+        filters: Sequence[Mapping[str, Any]],
         embed: bool,
         signed: bool,
         author: str,
     ) -> tuple[Link, str]:
         """A new link and its token, in the only moment when that and the secret for signing can be read. Raises `not_found` for the board,
-        and for a segment in the filters."""
+        and for a segment in the filters, and `invalid` for the filters."""
         self._definitions.get(project, "board", board)
         if len(self._catalog.documents(KIND, project)) >= MOST:
             raise limited(f"The project has {MOST:,} links.", way_out="Remove boards or links that nobody needs.")
-        written = [plain(item) for item in filters]
-        checked_filters(written, self._definitions.names(project))
+        written = [plain(item) for item in checked_filters(filters, self._definitions.names(project))]
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(24)
         token = f"{project}.{id_}.{secret}"
         link = Link(

@@ -58,7 +58,8 @@ ORDER BY last_seen DESC, person DESC
 LIMIT {limit:UInt32}
 """
 
-# Who uses an id that begins so, or has such a text in a property that people go by.
+# Who uses an id that begins so, or has such a text in a property that people go by. Who ever had it is found first: to reckon what each of
+# 300 k people has now takes ten times as long.
 FOUND: Final = """person IN
 (
     SELECT $person
@@ -84,16 +85,18 @@ FOUND: Final = """person IN
                 argMaxIf(if(op = 'set', value, 'null'), (time, op = 'set', value), op != 'set_once'),
                 argMinIf(value, (time, value), op = 'set_once')
             ) AS json
-        FROM
-        (
-            SELECT project, key_hash AS person_hash, property, op, value, time
-            FROM profile_changes
-            WHERE project = {project:String} AND subject = 'person' AND property IN {properties:Array(String)}
-        )
+        FROM ($changes)
+        WHERE person IN (SELECT $person FROM ($changes) WHERE positionCaseInsensitiveUTF8(JSONExtractString(value), {search:String}) > 0)
         GROUP BY person, property
         HAVING positionCaseInsensitiveUTF8(JSONExtractString(json), {search:String}) > 0
     )
 )
+"""
+
+CHANGES: Final = """
+            SELECT project, key_hash AS person_hash, property, op, value, time
+            FROM profile_changes
+            WHERE project = {project:String} AND subject = 'person' AND property IN {properties:Array(String)}
 """
 
 
@@ -189,7 +192,10 @@ class Lookups:
         latest = self._clock() if seen >= _END else datetime.fromtimestamp(seen / 1e6, UTC)
         since = (latest - back).date() if back else datetime(1970, 1, 1, tzinfo=UTC).date()
         whose = self._person(project, None)
-        whom = sql(FOUND, {"project": project, "search": search, "properties": list(_SEARCHED)}, person=whose) if search else Sql("1")
+        whom = Sql("1")
+        if search:
+            values = {"project": project, "search": search, "properties": list(_SEARCHED)}
+            whom = sql(FOUND, values, person=whose, changes=Sql(CHANGES))
         return sql(
             LATEST,
             {"project": project, "since": since.isoformat(), "seen": seen, "after": person, "limit": limit},

@@ -117,3 +117,12 @@ def test_a_crowd_that_misses_a_kept_answer_waits_for_one_run(house: House, shop:
             return [answer.status_code for answer in answers]
 
     assert set(asyncio.run(all_of_them())) == {200}
+
+
+def test_tiles_that_are_asked_for_make_nothing_forgotten(watched: Watched, shop: Keys, house: House) -> None:
+    house.rooms.definitions.save(shop.project, "board", "b", {"title": "B"})
+    watched.ask(shop)
+    headers = {"Authorization": f"Bearer {shop.read}"}
+    assert watched.client.post(f"/api/v1/projects/{shop.project}/boards/b/tiles/none", json={}, headers=headers).status_code == 404
+    watched.ask(shop)
+    assert watched.reached == 1

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from almanac.core.errors import AlmanacError
 from almanac.links import KIND, Links
+from almanac.web import app_files
 
 if TYPE_CHECKING:
     from tests.faces.conftest import House, Keys
@@ -167,7 +168,11 @@ def test_a_link_shows_its_board_and_nothing_else(house: House, shop: Keys) -> No
 def test_a_viewer_filters_by_what_the_board_offers_only(house: House, shop: Keys) -> None:
     token = make(house, shop)["token"]
     assert value(seen(house, token, body={"filters": [{"property": "plan", "value": "pro"}]})) == 6
-    for guess in ({"property": "email", "op": "starts_with", "value": "a"}, {"any": [{"property": "plan", "value": "pro"}]}):
+    for guess in (
+        {"property": "email", "op": "starts_with", "value": "a"},
+        {"any": [{"property": "plan", "value": "pro"}]},
+        {"segment": "x"},
+    ):
         refused = error(seen(house, token, body={"filters": [guess]}))
         assert refused == (403, "denied", "The board offers no filter like number 1.")
 
@@ -227,6 +232,29 @@ def test_who_may_share(house: House, shop: Keys) -> None:
         assert call(house, shop, "POST", "boards/shop/links", {}, key=key).status_code == status
         assert call(house, shop, "GET", "boards/shop/links", key=key).status_code == status
         assert call(house, shop, "DELETE", "boards/shop/links/x", key=key).status_code == status
+
+
+def test_a_link_goes_with_its_project(house: House, shop: Keys) -> None:
+    project, _ = house.catalog.create_project("shop that closes")
+    definitions = house.rooms.definitions
+    definitions.save(project.id, "board", "b", {"title": "B"})
+    links = Links(house.catalog, definitions, house.rooms.clock)
+    _, token = links.make(project.id, "b", label="", expires=None, filters=[], embed=False, signed=False, author="")
+    assert links.open(token).board == "b"
+    house.catalog.delete_project(project.id)
+    assert error(seen(house, token))[:2] == (404, "not_found")
+
+
+def test_other_sites_may_frame_what_a_link_lets_them(house: House, shop: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = app_files._File(b"<html>", None, "text/html", "tag")
+    monkeypatch.setattr(app_files, "_files", lambda: {"index.html": page})
+
+    def ancestors(path: str) -> str:
+        return str(house.client.get(path).headers["content-security-policy"].rpartition("frame-ancestors ")[2])
+
+    assert ancestors(f"/app/shared/{make(house, shop, embed=True)['token']}") == "*"
+    assert ancestors(f"/app/shared/{make(house, shop)['token']}") == ancestors("/app/boards") == "'none'"
+    assert ancestors("/app/shared/none") == "*", "it says in the frame that there is no such link"
 
 
 @settings(max_examples=200, deadline=None)

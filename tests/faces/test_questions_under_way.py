@@ -118,4 +118,4 @@ def test_whoever_only_stops_sending_gets_a_quick_answer(house: House, shop: Keys
         connection.sendall(b"GET /api/v1/me HTTP/1.1\r\nhost: h\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         time.sleep(0.2)
-        assert connection.recv(100).startswith(b"HTTP/1.1 401 ")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")

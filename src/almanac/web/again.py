@@ -22,6 +22,8 @@ _LONGEST: Final = 64 << 10  # bytes of a question
 _ASK: Final = re.compile(r"/api/v1/projects/([^/]+)/ask")
 _RIGHT: Final = (b"authorization", b"cookie", b"x-almanac-csrf", b"origin")
 _HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Tiles are asked for, and questions stopped, all the time; neither changes what was said.
+_ASIDE: Final = re.compile(r"/api/v1/(?:shared/[^/]+/tiles/.+|projects/[^/]+/(?:boards/[^/]+/tiles|questions)/.+)")
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Again:
             try:
                 await self._app(scope, receive, send)
             finally:
-                if scope["type"] == "http" and scope["method"] not in _HARMLESS and asked is None:
+                if scope["type"] == "http" and scope["method"] not in _HARMLESS and asked is None and not _ASIDE.fullmatch(scope["path"]):
                     self._forget()  # a project's zone, a metric, a key, a merge: whatever it was
             return
         state = self._state()

@@ -12,10 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from almanac.core.errors import not_found, unavailable
+from almanac.core.errors import AlmanacError, Code, not_found, unavailable
+from almanac.links import Links
+from almanac.web.rooms import Rooms
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +40,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _FOR_EVER: Final = "public, max-age=31536000, immutable"  # the name changes with the content
-_SHARED: Final = "/app/shared/"  # boards behind links, which other sites may embed
+_SHARED: Final = "shared/"  # boards behind links, which other sites may embed where the link says so
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ async def file(path: str, request: Request) -> Response:
         raise not_found(f"There is nothing at {request.url.path}.", place="path")
     named = path if path in files else "index.html"
     found = files[named]
-    ancestors = "*" if request.url.path.startswith(_SHARED) else "'none'"
+    ancestors = "'none'"
+    if path.startswith(_SHARED):
+        ancestors = await to_thread.run_sync(_ancestors, request.app.state.rooms, path.removeprefix(_SHARED).rstrip("/"))
     headers = {
         **{name: value.replace("{ancestors}", ancestors) for name, value in _HEADERS.items()},
         "Cache-Control": _FOR_EVER if named.startswith("assets/") else "no-cache",
@@ -83,6 +88,14 @@ async def file(path: str, request: Request) -> Response:
     if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, media_type=found.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.body, media_type=found.media_type, headers=headers)
+
+
+def _ancestors(rooms: Rooms, token: str) -> str:
+    """Who may show this shared board in a frame. That a link has ended is said there as well."""
+    try:
+        return "*" if Links(rooms.catalog, rooms.definitions, rooms.clock).open(token).embed else "'none'"
+    except AlmanacError as error:
+        return "*" if error.code is Code.NOT_FOUND else "'none'"
 
 
 @cache

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from almanac import boards
 from almanac.core.board import Span
-from almanac.core.filters import Condition
 from almanac.web import forms
 from almanac.web.asking import QuestionId, answered
 from almanac.web.auth import Caller
@@ -30,7 +29,9 @@ class TileChoice(Form):
     """What somebody who looks at a board chose."""
 
     range: Span | None = Field(None, description="In the place of the board's range.")
-    filters: list[Condition] = Field([], max_length=_MOST_FILTERS, description="Beside the filters of the board and of the question.")
+    filters: list[dict[str, Any]] = Field(
+        [], max_length=_MOST_FILTERS, description="As in a question; beside the filters of the board and of the question."
+    )
 
 
 class BoardChoice(TileChoice):
@@ -60,14 +61,9 @@ async def tile(
     def find() -> tuple[str, Mapping[str, Any]]:
         found = caller.enter(project, "read")
         definitions = caller.rooms.definitions
-        whole = boards.board_of(definitions, found.id, board)
-        return found.id, boards.question_of_tile(
-            whole,
-            boards.tile_of(whole, tile),
-            definitions.names(found.id),
-            span=choice.range,
-            filters=choice.filters,
-            compare=choice.compare,
-        )
+        whole, names = boards.board_of(definitions, found.id, board), definitions.names(found.id)
+        filters = boards.checked_filters(choice.filters, names)
+        one = boards.tile_of(whole, tile)
+        return found.id, boards.question_of_tile(whole, one, names, span=choice.range, filters=filters, compare=choice.compare)
 
     return await answered(request, find, id_=question_id, fresh=fresh)

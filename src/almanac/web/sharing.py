@@ -52,7 +52,7 @@ _TOLD: Final = (
     "asked_at",
     "almanac_version",
 )
-_OF_VIEWERS: Final = ("token", "tile", "date_from", "date_to", "last")  # places of faults that may be theirs
+_OF_VIEWERS: Final = ("token", "tile", "filters", "date_from", "date_to", "last")  # places of faults that may be theirs
 # A feed shows single events, which no link gives out.
 _SHOWN: Final[tuple[TileType, ...]] = ("question", "number", "text", "image", "filter")
 
@@ -62,7 +62,9 @@ class NewLink(Form):
 
     label: str = Field("", max_length=200, description="Whom it is for.")
     expires: datetime | None = Field(None, description="When it ends; UTC without an offset. null: when it is revoked.")
-    filters: list[Condition] = Field([], max_length=_MOST_FILTERS, description="Hold for all that is seen by this link.")
+    filters: list[dict[str, Any]] = Field(
+        [], max_length=_MOST_FILTERS, description="As in a question; they hold for all that is seen by this link."
+    )
     embed: bool = Field(False, description="Whether other sites may show it within their pages.")
     signing: bool = Field(False, description="Whether each viewer needs a filter that the embedding site signed with the link's secret.")
 
@@ -231,9 +233,9 @@ async def shared_tile(token: Token, tile: TileName, choice: TileChoice, rooms: H
         link, project, board = _opened(rooms, token)
         one = boards.tile_of(board, tile)
         limits = _links(rooms).filters(link, signed)
-        _refuse_foreign(choice.filters, board)
         names = rooms.definitions.names(project.id)
-        question = boards.question_of_tile(board, one, names, span=choice.range, filters=[*limits, *choice.filters])
+        chosen = _chosen(choice.filters, board)
+        question = boards.question_of_tile(board, one, names, span=choice.range, filters=[*limits, *chosen])
         if limits:
             _refuse_unlimited(question_of(question, names)[0]["kind"])
         return project.id, question
@@ -268,13 +270,19 @@ def _without_question(answer: Mapping[str, Any]) -> Response:
     return Json({**answer, "receipt": receipt})
 
 
-def _refuse_foreign(filters: Sequence[Condition], board: Board) -> None:
-    """Whoever could filter by anything could find out anything, a guess at a time."""
+def _chosen(filters: Sequence[Mapping[str, Any]], board: Board) -> list[Condition]:
+    """What a viewer filters by. Whoever could filter by anything could find out anything, a guess at a time."""
+    try:
+        found = boards.checked_filters(filters, None)  # whose names nobody outside is told
+    except AlmanacError as error:
+        error.place = "filters"
+        raise
     offered = {(tile.property, tile.of, tile.group_type) for tile in board.tiles if tile.type == "filter"}
-    for place, item in enumerate(filters):
+    for place, item in enumerate(found):
         if not isinstance(item, Filter) or (item.property, item.of, item.group_type) not in offered:
             names = ", ".join(sorted(property_ for property_, _, _ in offered)) or "none"
             raise denied(f"The board offers no filter like number {place + 1}.", way_out=f"It can be filtered by: {names}.", status=403)
+    return found
 
 
 def _refuse_unlimited(kind: str) -> None:

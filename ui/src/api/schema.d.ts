@@ -1908,10 +1908,12 @@ export interface components {
             compare?: boolean | null;
             /**
              * Filters
-             * @description Beside the filters of the board and of the question.
+             * @description As in a question; beside the filters of the board and of the question.
              * @default []
              */
-            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            filters: {
+                [key: string]: unknown;
+            }[];
             /** @description In the place of the board's range. */
             range?: components["schemas"]["Span"] | null;
         };
@@ -4046,10 +4048,12 @@ export interface components {
             expires?: string | null;
             /**
              * Filters
-             * @description Hold for all that is seen by this link.
+             * @description As in a question; they hold for all that is seen by this link.
              * @default []
              */
-            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            filters: {
+                [key: string]: unknown;
+            }[];
             /**
              * Label
              * @description Whom it is for.
@@ -5620,10 +5624,12 @@ export interface components {
         TileChoice: {
             /**
              * Filters
-             * @description Beside the filters of the board and of the question.
+             * @description As in a question; beside the filters of the board and of the question.
              * @default []
              */
-            filters: (components["schemas"]["Filter"] | components["schemas"]["FilterGroup"] | components["schemas"]["SegmentFilter"])[];
+            filters: {
+                [key: string]: unknown;
+            }[];
             /** @description In the place of the board's range. */
             range?: components["schemas"]["Span"] | null;
         };
