@@ -8,7 +8,7 @@ import {
   completionKeymap,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { SQLDialect, StandardSQL, schemaCompletionSource, sql } from "@codemirror/lang-sql";
+import { SQLDialect, SQLite, schemaCompletionSource, sql } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers, placeholder } from "@codemirror/view";
@@ -34,8 +34,9 @@ const FUNCTIONS =
   );
 
 const dialect = SQLDialect.define({
-  ...StandardSQL.spec,
-  keywords: `${StandardSQL.spec.keywords ?? ""} prewhere final sample limit offset ilike asof any semi anti array global qualify`,
+  keywords: `${SQLite.spec.keywords ?? ""} any anti array asof final full global interval prewhere sample semi settings using with`,
+  types:
+    "string date datetime datetime64 uint8 uint16 uint32 uint64 int8 int16 int32 int64 float32 float64 bool uuid json nullable",
   builtin: FUNCTIONS.join(" ").toLowerCase(),
   identifierQuotes: '`"',
 });
@@ -103,10 +104,12 @@ function completed(known: Known) {
 
 /** Names of events within quotes, paths of properties behind `properties.`, and columns and functions anywhere. */
 export function ofProject(context: CompletionContext, known: Known): CompletionResult | null {
-  const quoted = context.matchBefore(/'[^'\n]*/);
-  if (quoted)
+  const before = context.state.sliceDoc(0, context.pos);
+  const quote = before.lastIndexOf("'");
+  // Within a text: as many quotes open as close before it, and one more. A doubled quote is two.
+  if (quote >= 0 && before.split("'").length % 2 === 0)
     return {
-      from: quoted.from + 1,
+      from: quote + 1,
       options: known.events.map((label) => ({ label, type: "text", detail: "event" })),
       validFor: /^[^']*$/,
     };
