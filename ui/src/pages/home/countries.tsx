@@ -1,12 +1,13 @@
 import { useState } from "react";
 import { useAnswer } from "../../api/ask";
 import type { Row } from "../../api/types";
+import { countryName } from "../../charts";
 import { ChartView } from "../../components/chart-view";
 import { AllRows } from "./all-rows";
 import type { ListOf } from "./lists";
 import * as ask from "./questions";
 import { ListCard, ListSkeleton, RankedList } from "./ranked";
-import { byValue, countryName, filterOf } from "./rows";
+import { byValue, filterOf } from "./rows";
 
 const PROPERTY = "@country";
 const HEADS: [string, string] = ["Country", "People"];

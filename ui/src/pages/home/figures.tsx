@@ -1,4 +1,5 @@
 import { Group, Skeleton, Text, UnstyledButton } from "@mantine/core";
+import { withinNoise } from "../../charts/units";
 import { change, duration, MISSING, percent, short, whole } from "../../format";
 import classes from "./home.module.css";
 import type { Figure } from "./questions";
@@ -8,12 +9,12 @@ export interface Shown {
   label: string;
   now: number | null | undefined;
   before: number | null | undefined;
+  /** Of a rate: how many it is of, now and before. */
+  of?: [number, number] | undefined;
 }
 
 const LESS_IS_BETTER = new Set<Figure>(["bounce"]);
-
-/** Below so many counted on both sides a change is rather chance than news. */
-const FEW = 10;
+const COUNTS = new Set<Figure>(["people", "sessions", "views", "events"]);
 
 export function read(figure: Figure, value: number | null | undefined, full = false): string {
   if (figure === "bounce") return percent(value);
@@ -63,23 +64,36 @@ export function Figures({
   );
 }
 
+/** Whether chance alone would make it: within two standard errors of the difference of two shares, by the normal approximation. */
+export function rateWithinNoise(now: number, before: number, [count, countBefore]: [number, number]): boolean {
+  if (count <= 0 || countBefore <= 0) return true;
+  const error = Math.sqrt((now * (1 - now)) / count + (before * (1 - before)) / countBefore);
+  return Math.abs(now - before) <= 2 * error;
+}
+
 /** A change of a rate, in percentage points. */
 function points(rate: number): string {
   const value = Math.abs(rate * 100).toFixed(1);
   return value === "0.0" ? "0 points" : `${rate > 0 ? "+" : "−"}${value} points`;
 }
 
-/** The change against the range before: with its sign, in grey where so few tell little. */
-function Change({ figure, now, before }: Shown) {
+/** The change against the range before: with its sign, in grey where chance alone would make it. */
+function Change({ figure, now, before, of }: Shown) {
   if (now === null || now === undefined || before === null || before === undefined) return null;
   const said = figure === "bounce" ? points(now - before) : change(now, before);
   if (said === MISSING) return null;
-  const few = !["bounce", "length", "depth", "pages"].includes(figure) && Math.max(now, before) < FEW;
+  const noise = COUNTS.has(figure) ? withinNoise(now, before, "count") : of ? rateWithinNoise(now, before, of) : false;
   const better = LESS_IS_BETTER.has(figure) ? now < before : now > before;
-  const color = now === before || few ? "dimmed" : better ? "var(--good)" : "var(--bad)";
+  const color = now === before || noise ? "dimmed" : better ? "var(--good)" : "var(--bad)";
   const arrow = now === before ? "" : now > before ? "↑ " : "↓ ";
   return (
-    <Text size="sm" c={color} component="span" className="number" title={`Before: ${read(figure, before, true)}`}>
+    <Text
+      size="sm"
+      c={color}
+      component="span"
+      className="number"
+      title={`Before: ${read(figure, before, true)}${noise ? ", within chance" : ""}`}
+    >
       {arrow}
       {said}
     </Text>

@@ -3,6 +3,7 @@ import { Link } from "react-router";
 import { useAnswer } from "../../api/ask";
 import { useDefinitions } from "../../api/catalog";
 import type { Condition, Row } from "../../api/types";
+import { withinNoise } from "../../charts/units";
 import { change, MISSING, short, whole } from "../../format";
 import classes from "./home.module.css";
 import type { ListOf } from "./lists";
@@ -70,6 +71,8 @@ function Goal({ row, body, onPick }: { row: Row; body: Row; onPick: (filter: Con
   const said = change(value, previous);
   const up = body.direction !== "down";
   const better = value !== null && previous !== null && (up ? value > previous : value < previous);
+  const counted = !body.formula && ["count", "unique"].includes(String(body.measure ?? "count"));
+  const noise = value === previous || (counted && withinNoise(value ?? 0, previous ?? 0, "count"));
   const filter = ask.didOf(name, body);
   return (
     <li className={classes.goal}>
@@ -92,7 +95,7 @@ function Goal({ row, body, onPick }: { row: Row; body: Row; onPick: (filter: Con
       )}
       <Group gap="sm" wrap="nowrap" style={{ flexShrink: 0 }}>
         {said !== MISSING && (
-          <Text size="sm" className="number" c={value === previous ? "dimmed" : better ? "var(--good)" : "var(--bad)"}>
+          <Text size="sm" className="number" c={noise ? "dimmed" : better ? "var(--good)" : "var(--bad)"}>
             {value === previous ? "" : (value ?? 0) > (previous ?? 0) ? "↑ " : "↓ "}
             {said}
           </Text>

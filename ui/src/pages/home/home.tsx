@@ -178,7 +178,10 @@ function figuresOf(
     shown.push(
       partly ? visit("pages", "Pages a session", "pages_per_session") : line("views", "Page views", "Page views"),
     );
-    shown.push(visit("bounce", "Bounce rate", "bounce_rate"));
+    shown.push({
+      ...visit("bounce", "Bounce rate", "bounce_rate"),
+      of: [Number(now.sessions ?? 0), Number(then.sessions ?? 0)],
+    });
   } else {
     if (!partly) shown.push(line("events", "Events", "Events"));
     shown.push(visit("depth", "Events a session", "events_per_session"));

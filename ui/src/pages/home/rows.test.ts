@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Answer } from "../../api/types";
-import { beside, byPage, byValue, countryName, withFilter } from "./rows";
+import { countryName } from "../../charts";
+import { beside, byPage, byValue, withFilter } from "./rows";
 
 const answer = (rows: Record<string, unknown>[]) => ({ kind: "", columns: [], rows, receipt: {} }) as unknown as Answer;
 
@@ -47,9 +48,4 @@ test("one value a property; other conditions stay", () => {
   ]);
   expect(withFilter(first, { property: "@browser", value: "Chrome" })).toBe(first);
   expect(withFilter(first, { property: "@os", op: "is_not_set" })).toHaveLength(3);
-});
-
-test("what is no country keeps its text", () => {
-  expect(countryName("de")).toBe("Germany");
-  expect(countryName("Atlantis")).toBe("Atlantis");
 });

@@ -82,14 +82,3 @@ export function withFilter(filters: Condition[], added: Condition): Condition[] 
     added,
   ];
 }
-
-const regions = new Intl.DisplayNames(["en"], { type: "region", fallback: "code" });
-
-/** "DE" → "Germany"; what is no code stays as it is. */
-export function countryName(code: string): string {
-  try {
-    return regions.of(code.toUpperCase()) ?? code;
-  } catch {
-    return code;
-  }
-}
