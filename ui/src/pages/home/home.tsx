@@ -1,5 +1,5 @@
 import { Button, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
-import { useEffect } from "react";
+import { type ReactNode, useEffect } from "react";
 import { Link } from "react-router";
 import { useAnswer } from "../../api/ask";
 import { useEventNames } from "../../api/catalog";
@@ -14,11 +14,19 @@ import { Countries } from "./countries";
 import { Figures, type Shown } from "./figures";
 import { Goals } from "./goals";
 import classes from "./home.module.css";
-import { Devices, Events, Pages, Sources } from "./lists";
+import { Devices, Events, type ListOf, Pages, Sources } from "./lists";
 import * as ask from "./questions";
 import { byEvent } from "./reach";
 import { withFilter } from "./rows";
 import { Trend } from "./trend";
+
+type Lists = [string, (list: ListOf) => ReactNode][];
+const SHARED: Lists = [
+  ["countries", Countries],
+  ["devices", Devices],
+];
+const WITH_PAGES: Lists = [["sources", Sources], ["pages", Pages], ...SHARED, ["events", Events], ["goals", Goals]];
+const WITHOUT_PAGES: Lists = [["events", Events], ["goals", Goals], ["sources", Sources], ...SHARED];
 
 /** The one clear page of a project. */
 export function Component() {
@@ -129,14 +137,9 @@ function Overview({ latest }: { latest: string }) {
           />
         ) : (
           <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-            {!hasPages && <Events {...list} />}
-            {!hasPages && <Goals {...list} />}
-            <Sources {...list} />
-            {hasPages && <Pages {...list} />}
-            <Countries {...list} />
-            <Devices {...list} />
-            {hasPages && <Events {...list} />}
-            {hasPages && <Goals {...list} />}
+            {(hasPages ? WITH_PAGES : WITHOUT_PAGES).map(([name, List]) => (
+              <List key={name} {...list} />
+            ))}
           </SimpleGrid>
         )}
       </Stack>
