@@ -26,6 +26,7 @@ from almanac.core.sql import Sql
 from almanac.house import Local, open_local
 from bench.questions_by_hand import QUESTIONS, Measured
 from bench.questions_data import fill
+from bench.questions_of_funnels import FUNNELS
 from bench.report import Row
 
 _MOST_ROUNDS: Final = 15
@@ -53,7 +54,7 @@ def questions(rows: int = 10_000_000, only: Sequence[str] = ()) -> Iterator[Row]
         start = fill(local, rows)
         duck = stack.enter_context(duckdb.connect(str(folder / "duck.db")))
         _copy(local, duck, folder)
-        for measured in QUESTIONS:
+        for measured in [*QUESTIONS, *FUNNELS]:
             if not only or measured.name in only:
                 yield from _rows(local, duck, measured, start, rows)
 

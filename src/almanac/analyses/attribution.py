@@ -47,6 +47,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator, mode
 
 from almanac.analyses import attribution_ways as ways
 from almanac.analyses import breakdowns, periods
+from almanac.analyses.attribution_labels import top_of
 from almanac.analyses.attribution_paths import IN_PATH, WEIGHTS, Cell, cells_of, labels_of, paths_of, row_of
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
@@ -192,18 +193,7 @@ class AttributionRow(Row):
 # Marks and the rest of the way are told in attribution_paths.py.
 STATEMENT: Final = """
 WITH
-(
-    SELECT arraySort(groupArray(toString(label)))
-    FROM
-    (
-        SELECT $label AS label
-        FROM $events
-        WHERE $scope AND ($labelled) AND label NOT IN ('', {other:String})
-        GROUP BY label
-        ORDER BY count() DESC, label
-        LIMIT {limit:UInt16}
-    )
-) AS top,
+$top AS top,
 -- Of each label that is known the place and whether it is direct, as they stand in a mark: looked up once an event, not reckoned.
 arrayConcat([''], top, arrayFilter(label -> NOT has(top, label) AND label != '', {direct:Array(String)})) AS known,
 arrayMap(
@@ -229,7 +219,7 @@ per_person AS
 (
     SELECT
         person,
-        $latest(conversion, converts) AS last_conversion,
+        $last_conversion AS last_conversion,
         arraySort(arrayConcat(groupArrayIf($touch_entry, touches), $conversions)) AS entries
     FROM tagged
     GROUP BY person
@@ -380,18 +370,18 @@ def _statement(question: Attribution, scope: Scope, view: Sql, weights: Sequence
     return sql(
         STATEMENT,
         _values(question, span, whole),
+        top=top_of(question, scope, whole, any_of([touch, *spent])),
         label=scope.text(Breakdown(property=question.label)),
-        labelled=any_of([touch, *spent]),
         events=scope.events(),
         scope=scope.where(whole),
         touch=touch,
         conversion=sql("($conversion) AND person != 0", conversion=conversion) if unique else conversion,
         value=sql(", ifNull($value, 0.) AS value", value=scope.number(property_)) if property_ else EMPTY,
         wanted=any_of([touch, conversion]),
-        latest=Sql("minIf" if unique else "maxIf"),
+        last_conversion=sql("$latest(conversion, converts)", latest=Sql("minIf" if unique else "maxIf")) if steps else Sql("toUInt64(0)"),
         touch_entry=Sql("(touch, 0.)" if property_ else "touch"),
         conversions=sql(ONE_CONVERSION, entry=entry) if unique else sql("groupArrayIf($entry, converts)", entry=entry),
-        kept=EMPTY if steps else Sql("HAVING countIf(converts) > 0"),
+        kept=EMPTY if steps else Sql("HAVING max(converts)"),
         paths=paths_of(
             valued=property_ is not None, steps=steps, period=_period(question, scope, Sql("moment")), weights=weights, names=names
         ),
@@ -404,6 +394,7 @@ def _values(question: Attribution, span: TimeRange, whole: TimeRange) -> dict[st
     return {
         "other": OTHER,
         "limit": question.limit,
+        "one_more": question.limit + 1,
         "origin": periods.microseconds(whole.start),
         "begin": (span.start - whole.start) // timedelta(microseconds=1) << 12,
         "ending": _ENDING,

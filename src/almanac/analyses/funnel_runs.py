@@ -14,6 +14,8 @@ from typing import Final
 from almanac.analyses.funnel_streams import Marks
 from almanac.core.sql import EMPTY, Sql, any_of, identifier, join, number, sql
 
+_FEW_STEPS: Final = 4
+
 # Step by step, over all events of a person at once. `reached_k`: at each event by which the latest run gets to step k, by when that run has
 # to be through, else 0. A later start leaves more time and is never further, so the latest run will do. The run that counts is the first
 # one at the last level (`deadline`), and its step k is where the first run gets there that is not an earlier one.
@@ -34,12 +36,12 @@ ORDERED: Final = """
             arrayCount(first -> first > 0, firsts) AS level,
             firsts[level] AS deadline
         FROM $reached
-        WHERE arrayExists(latest -> latest > 0, reached_1) AND NOT ($spoilt)
+        WHERE $started AND NOT ($spoilt)
     )
 """
 
 FIRST_REACHED: Final = """
-        (SELECT *, arrayMap(mark -> if(bitTest(toUInt64(mark), 0), $deadline, $wide(0)), marks) AS reached_1 FROM streams)"""
+        (SELECT *, arrayMap(mark -> if(bitTest(toUInt64(mark), 0), $deadline, $wide(0)), marks) AS $name$cut FROM streams)"""
 
 # A subquery for each step: as aliases within one, twenty steps took 0.8 s to analyse.
 NEXT_REACHED: Final = """
@@ -48,11 +50,18 @@ NEXT_REACHED: Final = """
             *,
             arrayMap(
                 (mark, latest$in_time) -> if(bitTest(toUInt64(mark), $bit) AND mark <= latest$limit, latest, $wide(0)),
-                marks,
+                $marks,
                 $latest_before$in_time_marks
-            ) AS $name
+            ) AS $name$cut
         FROM $reached
         )"""
+
+# What lies before the first event by which a step is reached is of no use to the next ones: so do the arrays shrink from step to step, and
+# those of whoever stopped are empty.
+FROM_THERE: Final = """,
+            arrayFirstIndex(latest -> latest > 0, $found) AS $place,
+            arraySlice($found, $place) AS $reached,
+            arraySlice($marks, $place) AS $left"""
 
 # At each event the latest run that got to the step before that event; 0 when none has.
 LATEST_BEFORE: Final = "arrayShiftRight(arrayFill(latest -> latest > 0, $reached), 1)"
@@ -61,7 +70,7 @@ LATEST_BEFORE: Final = "arrayShiftRight(arrayFill(latest -> latest > 0, $reached
 # one, so that the latest will do here too.
 IN_TIME_MARKS: Final = """,
                 arrayShiftRight(
-                    arrayFill(last -> last > 0, arrayMap((mark, latest) -> if(latest > 0, $deadline, $wide(0)), marks, $reached)), 1
+                    arrayFill(last -> last > 0, arrayMap((mark, latest) -> if(latest > 0, $deadline, $wide(0)), $marks, $reached)), 1
                 )"""
 
 # The latest run past the first of the two steps has not reached the second: if it has, so have all earlier ones.
@@ -257,19 +266,40 @@ def _ordered(marks: Marks, exclusions: Sequence[tuple[int, int, int]], opened: S
     if opened.text != "1":
         deadline = sql("if($open, $deadline, $wide(0))", open=opened, deadline=deadline, wide=marks.wide)
     names = [identifier(f"reached_{step}") for step in range(1, marks.steps + 1)]
+    # Exclusions, and the ways of all runs, look at the whole stream at each step; and few steps save less than the cutting takes.
+    whole = bool(exclusions) or each is not None or marks.steps <= _FEW_STEPS
+    found = names if whole else [identifier(f"found_{step}") for step in range(1, marks.steps + 1)]
+    lefts = [Sql("marks") if whole else identifier(f"marks_{step}") for step in range(1, marks.steps + 1)]
+    cuts = [
+        EMPTY
+        if whole
+        else sql(
+            FROM_THERE,
+            found=found[place],
+            place=identifier(f"first_{place + 1}"),
+            reached=names[place],
+            marks=lefts[place - 1] if place else Sql("marks"),
+            left=lefts[place],
+        )
+        for place in range(marks.steps)
+    ]
     latest_before = [sql(LATEST_BEFORE, reached=name) for name in names]
-    reached = sql(FIRST_REACHED, deadline=deadline, wide=marks.wide)
+    reached = sql(FIRST_REACHED, deadline=deadline, wide=marks.wide, name=found[0], cut=cuts[0])
     for bit in range(1, marks.steps):
         limit = marks.limits[bit]
         in_time = EMPTY
         if limit:
-            in_time = sql(IN_TIME_MARKS, deadline=marks.deadline(Sql("mark"), limit), wide=marks.wide, reached=names[bit - 1])
+            in_time = sql(
+                IN_TIME_MARKS, deadline=marks.deadline(Sql("mark"), limit), wide=marks.wide, marks=lefts[bit - 1], reached=names[bit - 1]
+            )
         reached = sql(
             NEXT_REACHED,
             bit=number(bit),
             wide=marks.wide,
+            marks=lefts[bit - 1],
             latest_before=latest_before[bit - 1],
-            name=names[bit],
+            name=found[bit],
+            cut=cuts[bit],
             reached=reached,
             in_time=Sql(", in_time" if limit else ""),
             limit=Sql(" AND mark <= in_time" if limit else ""),
@@ -283,9 +313,18 @@ def _ordered(marks: Marks, exclusions: Sequence[tuple[int, int, int]], opened: S
     ]
     return sql(
         ORDERED,
-        firsts=join(", ", [sql("arrayFirst(latest -> latest > 0, $name)", name=name) for name in names]),
-        marks_of_steps=join(", ", [sql("arrayFirst((mark, latest) -> latest >= deadline, marks, $name)", name=name) for name in names]),
+        firsts=join(
+            ", ", [sql("arrayFirst(latest -> latest > 0, $name)", name=name) if whole else sql("$name[1]", name=name) for name in names]
+        ),
+        marks_of_steps=join(
+            ", ",
+            [
+                sql("arrayFirst((mark, latest) -> latest >= deadline, $marks, $name)", marks=left, name=name)
+                for left, name in zip(lefts, names, strict=True)
+            ],
+        ),
         reached=reached,
+        started=Sql("arrayExists(latest -> latest > 0, reached_1)" if whole else "notEmpty(reached_1)"),
         spoilt=any_of(spoilt),
     )
 

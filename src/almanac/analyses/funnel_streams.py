@@ -31,16 +31,14 @@ CUT: Final = """
 """
 
 SESSIONS: Final = """arraySplit(
-            (entry, before) -> entry.1 != before.1 OR (
-                entry.1 = 0 AND bitShiftRight(entry.2, {instant_at:UInt8}) > bitShiftRight(before.2, {instant_at:UInt8}) + {timeout:Int64}
-            ),
+            (entry, before) -> $session != $session_before OR ($session = 0 AND $instant > $instant_before + {timeout:Int64}),
             arraySort(entries) AS sorted_entries,
             arrayShiftRight(sorted_entries, 1)
         )"""
 
 EQUAL_VALUES: Final = """arrayJoin(arraySplit(
-            (entry, before) -> entry.3 != before.3,
-            arraySort(entry -> (entry.3, entry.2), arrayFilter(entry -> entry.3 != 0, session_entries)) AS held_entries,
+            (entry, before) -> $held != $held_before,
+            $by_value AS held_entries,
             arrayShiftRight(held_entries, 1)
         ))"""
 
@@ -214,6 +212,89 @@ class Cut:
     touch_of_session: Sql | None  # with sessions counted: arrayFirst or arrayLast, by the attribution
 
 
+class Entries:
+    """How an event is written in a person's list where streams are cut: as one integer, from its highest bits the session, the mark and the
+    held values (or the held values and the mark), or with the value of the breakdown a tuple. Integers sort
+    far sooner."""
+
+    def __init__(self, cut: Cut, marks: Marks) -> None:
+        self._cut = cut
+        self._wide = marks.wide
+        self._width = 128 if marks.wide.text == "toUInt128" else 64
+        both = cut.sessions and cut.held
+        self._wider = Sql("toUInt256" if both or self._width == 128 else "toUInt128")
+        self._below = self._width + 64 if both else self._width  # bits below the highest of them
+
+    def entry(self) -> Sql:
+        """An expression over an event."""
+        cut = self._cut
+        if cut.valued:
+            return sql(
+                "($session, mark, $held, value)",
+                session=Sql("session" if cut.sessions else "toUInt64(0)"),
+                held=Sql("held" if cut.held else "toUInt64(1)"),
+            )
+        highest = sql("bitShiftLeft($wider($field), $bits)", wider=self._wider, field=self._highest(), bits=number(self._below))
+        if cut.sessions and cut.held:
+            return sql("$highest + bitShiftLeft($wider(mark), 64) + held", highest=highest, wider=self._wider)
+        return sql("$highest + mark", highest=highest)
+
+    def _highest(self) -> Sql:
+        return Sql("session" if self._cut.sessions else "held")
+
+    def sessions(self) -> Sql:
+        """A person's `entries`, session by session."""
+        if not self._cut.sessions:
+            return Sql("[arraySort(entries)]" if self._cut.valued else "[entries]")
+        return sql(
+            SESSIONS,
+            session=self._session(Sql("entry")),
+            session_before=self._session(Sql("before")),
+            instant=self._instant(Sql("entry")),
+            instant_before=self._instant(Sql("before")),
+        )
+
+    def equal_values(self) -> Sql:
+        """The `session_entries`, those of the same held values each; all in order."""
+        cut = self._cut
+        if not cut.held:
+            return Sql("session_entries")
+        if cut.valued:
+            by_value = Sql("arraySort(entry -> (entry.3, entry.2), arrayFilter(entry -> entry.3 != 0, session_entries))")
+        elif cut.sessions:
+            by_value = sql(
+                """arraySort(arrayMap(
+                entry -> bitShiftLeft(toUInt256(toUInt64(entry)), $width) + $wide(bitShiftRight(entry, 64)),
+                arrayFilter(entry -> toUInt64(entry) != 0, session_entries)
+            ))""",
+                width=number(self._width),
+                wide=self._wide,
+            )
+        else:
+            by_value = Sql("arraySort(session_entries)")
+        return sql(EQUAL_VALUES, by_value=by_value, held=self._held(Sql("entry")), held_before=self._held(Sql("before")))
+
+    def marks(self) -> Sql:
+        """Those of the `entries` of one stream."""
+        return Sql("entries.2") if self._cut.valued else sql("arrayMap(entry -> $wide(entry), entries)", wide=self._wide)
+
+    def _session(self, entry: Sql) -> Sql:
+        return (
+            sql("$entry.1", entry=entry) if self._cut.valued else sql("bitShiftRight($entry, $bits)", entry=entry, bits=number(self._below))
+        )
+
+    def _instant(self, entry: Sql) -> Sql:
+        """In a session without an id, whose bits are 0."""
+        if self._cut.valued:
+            return sql("bitShiftRight($entry.2, {instant_at:UInt8})", entry=entry)
+        return sql("bitShiftRight($entry, {instant_at:UInt8} + $below)", entry=entry, below=number(self._below - self._width))
+
+    def _held(self, entry: Sql) -> Sql:
+        return (
+            sql("$entry.3", entry=entry) if self._cut.valued else sql("bitShiftRight($entry, $bits)", entry=entry, bits=number(self._width))
+        )
+
+
 def streams_of(marks: Marks, *, cut: Cut | None, several_values: bool, reentry: str, period: Sql | None) -> Sql:
     """`period`: from a mark's instant, where only the starts of one period count at a time. `cut`: None for all that a person did."""
     periods = Sql(", periods") if period else EMPTY
@@ -228,8 +309,8 @@ def streams_of(marks: Marks, *, cut: Cut | None, several_values: bool, reentry: 
 
 
 def _valued(marks: Marks, cut: Cut | None, period: Sql | None, periods: Sql, *, several_values: bool) -> Sql:
-    value, own, joined = Sql("touch AS value"), Sql("entries.2" if cut else "marks"), EMPTY
-    streams = _cut(cut) if cut else Sql("per_person")
+    value, own, joined = Sql("touch AS value"), Entries(cut, marks).marks() if cut else Sql("marks"), EMPTY
+    streams = _cut(cut, marks) if cut else Sql("per_person")
     if period and cut:
         periods = sql(", $of_stream AS periods", of_stream=sql(PERIODS_OF_STREAM, period=period, marks=own))
     if several_values:
@@ -247,14 +328,15 @@ def _valued(marks: Marks, cut: Cut | None, period: Sql | None, periods: Sql, *, 
     )
 
 
-def _cut(cut: Cut) -> Sql:
+def _cut(cut: Cut, marks: Marks) -> Sql:
     touch = sql(TOUCH_OF_SESSION, take=cut.touch_of_session) if cut.touch_of_session else Sql("touch")
+    entries = Entries(cut, marks)
     return sql(
         CUT,
-        unit=Sql("cityHash64(session_entries[1].1, session_entries[1].2)" if cut.count_sessions else "toUInt64(0)"),
+        unit=Sql("cityHash64(session_entries[1])" if cut.count_sessions else "toUInt64(0)"),
         touch=touch,
-        sessions=Sql(SESSIONS if cut.sessions else "[arraySort(entries)]"),
-        cut_again=Sql(EQUAL_VALUES if cut.held else "session_entries"),
+        sessions=entries.sessions(),
+        cut_again=entries.equal_values(),
     )
 
 

@@ -55,7 +55,7 @@ Period = Literal["day", "week", "month", "quarter", "year"]
 
 _MOST_PERIODS: Final = 2000
 _MOST_DAYS: Final = 3660
-_PERSON: Final = -1_000_000  # in the place of a payment's period: the person
+_NOBODY: Final = 1_000_000  # in the place of a cohort: who never began
 _ACTUAL: Final = {"actual_purchases": "all_coming", "actual_revenue": "all_paying"}
 _DAY: Final = 86_400_000_000  # microseconds
 
@@ -151,57 +151,39 @@ ACTIVE: Final = """active AS
     WHERE $scope AND person != 0 AND ($wanted)
 )"""
 
-# A payment takes 16 bytes of memory, whosoever it is. Periods are places from 0; the payment at -1000000 makes the size.
+# A payment takes 16 bytes of memory, whosoever it is. Periods are places from 0. Who never paid has one row too, with nth 0.
 HISTORICAL: Final = """
 WITH
 $active,
 per_person AS
 (
     SELECT
-        minIf(period, began) AS cohort,
-        groupArrayIf((period, paid), paid != 0) AS payments
+        min(if(began, period, {nobody:Int32})) AS cohort,
+        $periods AS periods,
+        $payments AS payments
         $value
     FROM active
     GROUP BY person
-    HAVING max(began) AND cohort >= 0
+    HAVING cohort >= 0 AND cohort < {nobody:Int32}
 ),
-members AS
+cells AS
 (
     SELECT
+        $keys
         cohort,
-        payment.1 AS later,
-        payment.2 AS paid
-        $carried
+        greatest(period, cohort) AS later,
+        countIf(nth <= 1) AS people_of_value,
+        sumKahan(if(period < cohort, 0, payment)) AS amount_of_value
     FROM per_person
-    ARRAY JOIN arrayPushFront(payments, (toInt32(-1000000), toFloat64(0))) AS payment
-    WHERE later = -1000000 OR later >= cohort
+    $left ARRAY JOIN periods AS period, payments AS payment, arrayEnumerate(periods) AS nth
+    GROUP BY $keys cohort, later
 )
-$counted
-"""
-
-COUNTED: Final = """
-SELECT '' AS label, cohort, later, count() AS people, sumKahan(paid) AS amount
-FROM members
-GROUP BY cohort, later
-"""
-
-COUNTED_BY_VALUE: Final = """
 SELECT label, cohort, later, sum(people_of_value) AS people, sumKahan(amount_of_value) AS amount
 FROM $ranked
 GROUP BY label, cohort, later
 """
 
-CELLS: Final = """(
-        SELECT
-            value,
-            cohort,
-            later,
-            count() AS people_of_value,
-            sumKahan(paid) AS amount_of_value,
-            sumIf(people_of_value, later = -1000000) OVER (PARTITION BY value) AS size
-        FROM members
-        GROUP BY value, cohort, later
-    )"""
+SIZED: Final = "(SELECT *, sum(people_of_value) OVER (PARTITION BY value) AS size FROM cells)"
 
 MEMBERS: Final = """
 WITH
@@ -228,15 +210,18 @@ def compile(question: LifetimeValue, scope: Scope) -> Compiled:  # noqa: A001 (t
 
 
 def _historical(question: LifetimeValue, scope: Scope) -> Sql:
-    broken = question.breakdown is not None
+    broken, seen = question.breakdown is not None, question.since == "first_seen"
     return sql(
         HISTORICAL,
+        {"nobody": _NOBODY},
+        # Where every event is a purchase, everybody has one, and next to none are free.
+        periods=Sql("groupArrayIf(period, paid != 0)" if seen else "groupArray(period)"),
+        payments=Sql("groupArrayIf(paid, paid != 0)" if seen else "groupArray(paid)"),
+        left=Sql("LEFT" if seen else ""),
         active=_active(question, scope),
         value=_value(question),
-        carried=Sql(", value") if broken else EMPTY,
-        counted=sql(COUNTED_BY_VALUE, ranked=breakdowns.ranked(Sql(CELLS), breakdowns.limit_of(question.breakdown)))
-        if broken
-        else Sql(COUNTED),
+        keys=Sql("value," if broken else ""),
+        ranked=breakdowns.ranked(Sql(SIZED if broken else "cells"), breakdowns.limit_of(question.breakdown)),
     )
 
 
@@ -341,10 +326,9 @@ def shape(question: LifetimeValue, scope: Scope, result: Result) -> Shaped:
     paid: dict[str, dict[tuple[int, int], float]] = {}
     for row in result.dicts():
         cohort = row["cohort"]
-        if row["later"] == _PERSON:
-            sizes.setdefault(row["label"], {})[cohort] = row["people"]
-        else:
-            paid.setdefault(row["label"], {})[cohort, row["later"] - cohort] = row["amount"]
+        size = sizes.setdefault(row["label"], {})
+        size[cohort] = size.get(cohort, 0) + row["people"]
+        paid.setdefault(row["label"], {})[cohort, row["later"] - cohort] = row["amount"]
     rows_of_each = columns * len(starts) - columns * (columns - 1) // 2 if question.cohorts else columns
     breakdowns.refuse_too_many(len(sizes) * rows_of_each, place="intervals", way_out="Choose a longer period or fewer intervals.")
     labels = [period_label(start, question.period, scope.zone) for start in starts]

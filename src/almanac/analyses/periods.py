@@ -7,7 +7,7 @@ dates, and 8 bytes a person for 64 periods.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from almanac.analyses.scope import period_label
@@ -51,6 +51,13 @@ def place_of(row: Mapping[str, Any], starts: Sequence[datetime], interval: str, 
 def microseconds(moment: datetime) -> int:
     """Since 1970, as the engine counts them."""
     return (moment - BEGINNING) // timedelta(microseconds=1)
+
+
+def whole_days(span: TimeRange) -> TimeRange:
+    """The days of UTC that the span touches: of which events are known without their times."""
+    start = datetime.combine(span.start.astimezone(UTC).date(), time(), tzinfo=UTC)
+    end = datetime.combine((span.end - timedelta(microseconds=1)).astimezone(UTC).date(), time(), tzinfo=UTC) + timedelta(days=1)
+    return TimeRange(start, end, span.zone)
 
 
 # ------------------------------------------------------------------------- SQL

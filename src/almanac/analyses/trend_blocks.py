@@ -70,7 +70,7 @@ RUNNING: Final = """
         SELECT
             person,
             $dimensions
-            min(time) AS first
+            $first AS first
         FROM $events
         WHERE $scope AND person != 0 AND ($wanted)
         GROUP BY person$names
@@ -229,11 +229,15 @@ class Blocks:
         )
 
     def _running(self, place: Sql, side: Sql, where: Sql, wanted: Sql) -> Sql:
+        interval = self._plan.question.interval
+        # The stored day is that of UTC: the first of two bytes, not of eight.
+        by_day = self._scope.zone == "UTC" and interval not in ("minute", "hour")
         return sql(
             RUNNING,
             block=place,
             side=side,
-            start=self._scope.period(self._plan.question.interval, Sql("first")),
+            first=Sql("min(day)" if by_day else "min(time)"),
+            start=self._scope.period(interval, Sql("toDateTime(first, 'UTC')" if by_day else "first")),
             listed=self._commas(),
             dimensions=self._named_dimensions(),
             events=self._scope.events(),
