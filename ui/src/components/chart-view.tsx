@@ -206,10 +206,13 @@ function Canvas({ plan, height, onPick, onTable }: CanvasProps) {
       event.preventDefault();
       show(event.key === "Home" ? 0 : plan.marks.length - 1);
     } else if (event.key === "Enter") {
+      event.preventDefault(); // else the same key would press the first thing of the menu that opens
       const mark = plan.marks[at];
       const box = place.current?.getBoundingClientRect();
-      if (mark?.row && onPick && box)
-        onPick(mark.row, mark, { x: box.left + box.width / 2, y: box.top + Math.min(box.height / 2, 120) });
+      if (!mark?.row || !onPick || !box) return;
+      const { row } = mark;
+      const middle = { x: box.left + box.width / 2, y: box.top + Math.min(box.height / 2, 120) };
+      setTimeout(() => onPick(row, mark, middle)); // a menu that opens within the event is closed by its rest
     } else if (event.key.toLowerCase() === "t" && !event.ctrlKey && !event.metaKey && !event.altKey) onTable?.();
   }
 
