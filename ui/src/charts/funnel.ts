@@ -40,7 +40,7 @@ export function funnel(reading: Steps, context: Context): Drawing {
   const marks = new Marks("");
   const { placed, height } = laidOut(shown, several, marks, reading.counted);
   const top = several ? 32 : 4;
-  const room = { left: 4, right: context.width < 480 ? 88 : 128 };
+  const room = { left: 4, right: context.width < 480 ? 108 : 128 };
   const drawn: CustomSeriesOption = {
     type: "custom",
     coordinateSystem: "none",
