@@ -40,6 +40,11 @@ def _sums(ours: str, hand: int) -> Callable[[Rows, Plain], bool]:
     return same
 
 
+def _days_before_today(rows: Rows, plain: Plain) -> bool:
+    """Whether the people are as many on each whole day."""
+    return [row["people"] for row in rows if row["complete"]] == [row[1] for row in plain][: sum(row["complete"] for row in rows)]
+
+
 LAST: Final = {"last": "60 days"}
 
 # People at each step, mean and median seconds to steps 2 and 3. `from_2` and `from_3`: the latest start from which each event of a step
@@ -217,6 +222,67 @@ FROM
 GROUP BY page
 ORDER BY views DESC, page
 LIMIT 50
+"""
+
+# A person is in from the day of an event to the 29th day after it; where such spells meet, neither end is a change.
+SEGMENT_OF_COUNTS: Final = """
+SELECT *
+FROM
+(
+    SELECT change.1 AS at, sum(sum(change.2)) OVER (ORDER BY at) AS people
+    FROM
+    (
+        SELECT
+            arraySort(groupUniqArray(day)) AS days,
+            arrayJoin(arrayConcat(
+                arrayMap(one -> (one, 1), arrayFilter((one, before) -> one > before + 30, days, arrayShiftRight(days, 1))),
+                arrayMap(one -> (one + 30, -1), arrayFilter((one, next) -> next > one + 30 OR toUInt16(next) = 0, days, arrayShiftLeft(days, 1)))
+            )) AS change
+        FROM events
+        WHERE project = 'bench' AND event = 'pay' AND day >= toDate({start:DateTime}) - 30
+        GROUP BY person_hash
+    )
+    GROUP BY at
+)
+WHERE at >= toDate({start:DateTime})
+ORDER BY at
+"""
+
+# Each payment with the latest view from which it was reached, in 14 days: in from the day of the one to the 29th day after the other.
+SEGMENT_OF_SEQUENCES: Final = """
+SELECT *
+FROM
+(
+    SELECT change.1 AS at, sum(sum(change.2)) OVER (ORDER BY at) AS people
+    FROM
+    (
+        SELECT
+            arrayMap(at -> arrayLast(view -> view <= at, views), carts) AS from_2,
+            arrayMap(at -> arrayLast((start, cart) -> cart <= at, from_2, carts), pays) AS from_3,
+            arrayDistinct(arrayMap(
+                (start, at) -> (toDate(fromUnixTimestamp64Micro(at)), toDate(fromUnixTimestamp64Micro(start)) + 30),
+                arrayFilter((start, at) -> start > 0 AND at <= start + 1209600000000, from_3, pays),
+                arrayFilter((at, start) -> start > 0 AND at <= start + 1209600000000, pays, from_3)
+            )) AS spells,
+            arrayJoin(arrayConcat(
+                arrayMap(one -> (one.1, 1), arrayFilter((one, before) -> one.1 > before.2, spells, arrayShiftRight(spells, 1))),
+                arrayMap(one -> (one.2, -1), arrayFilter((one, next) -> next.1 > one.2 OR toUInt16(next.1) = 0, spells, arrayShiftLeft(spells, 1)))
+            )) AS change
+        FROM
+        (
+            SELECT
+                arraySort(groupArrayIf(toUnixTimestamp64Micro(time), event = 'view')) AS views,
+                arraySort(groupArrayIf(toUnixTimestamp64Micro(time), event = 'cart')) AS carts,
+                arraySort(groupArrayIf(toUnixTimestamp64Micro(time), event = 'pay')) AS pays
+            FROM events
+            WHERE project = 'bench' AND event IN ('view', 'cart', 'pay') AND day >= toDate({start:DateTime}) - 30
+            GROUP BY person_hash
+        )
+    )
+    GROUP BY at
+)
+WHERE at >= toDate({start:DateTime})
+ORDER BY at
 """
 
 ADOPTION: Final = """
@@ -527,6 +593,23 @@ QUESTIONS: Final = [
         _sums("sessions", 3),
     ),
     Measured("pages of sessions", {"kind": "session", "view": "pages", "limit": 50, **LAST}, PAGES, _sums("views", 7)),
+    Measured(
+        "segment sizes",
+        {"kind": "segment", "segments": [{"name": "buyers", "all": [{"did": "pay", "within": "30 days"}]}], "interval": "day", **LAST},
+        SEGMENT_OF_COUNTS,
+        _days_before_today,
+    ),
+    Measured(
+        "segment sizes by sequences",
+        {
+            "kind": "segment",
+            "segments": [{"name": "converted", "all": [{"in_order": ["view", "cart", "pay"], "within": "30 days"}]}],
+            "interval": "day",
+            **LAST,
+        },
+        SEGMENT_OF_SEQUENCES,
+        _days_before_today,
+    ),
     Measured("adoption", {"kind": "adoption", "feature": "pay", "period": "week", **LAST}, ADOPTION, _sums("active", 5)),
     Measured("paths of events", {"kind": "path", **LAST}, _paths("toString(event)", "1"), _sums("sessions", 6), seconds=5),
     Measured(

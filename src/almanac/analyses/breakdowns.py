@@ -82,13 +82,13 @@ def text(breakdown: Breakdown | None, scope: Scope) -> Sql:
 def first_value(text: Sql, condition: Sql) -> Sql:
     """An aggregate: the text at the first event that meets the condition, of simultaneous ones the first in alphabetical order; '' where
     none does."""
-    return sql("substring(minIf(concat($instant, $text), $condition), 9)", instant=_INSTANT, text=text, condition=condition)
+    return sql("substring(minIf(concat($instant, $text), $condition), 9)", instant=INSTANT, text=text, condition=condition)
 
 
 def last_value(text: Sql, condition: Sql) -> Sql:
     """The same of the last event: of simultaneous ones the last in alphabetical order."""
-    return sql("substring(maxIf(concat($instant, $text), $condition), 9)", instant=_INSTANT, text=text, condition=condition)
+    return sql("substring(maxIf(concat($instant, $text), $condition), 9)", instant=INSTANT, text=text, condition=condition)
 
 
 # Eight bytes that sort as the instant does: argMin by (time, text) takes three times as long as the least of texts that begin with them.
-_INSTANT: Final = Sql("reinterpretAsFixedString(byteSwap(toUInt64(toUnixTimestamp64Micro(time))))")
+INSTANT: Final = Sql("reinterpretAsFixedString(byteSwap(toUInt64(toUnixTimestamp64Micro(time))))")

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from almanac.core import time as times
 from almanac.core.errors import not_found
 from almanac.core.filters import Condition, Did, DidInOrder, Having, Listed, Segment, SegmentFilter, SegmentPart, Selector, Window
-from almanac.core.sql import EMPTY, Sql, all_of, any_of, identifier, join, sql
+from almanac.core.sql import EMPTY, Sql, all_of, any_of, identifier, join, number, sql
 from almanac.core.time import TimeRange, zone_of
 
 
@@ -53,6 +53,9 @@ class Reading(Protocol):
         ...
 
 
+CENTURIES: Final = 6_311_520_000_000_000  # 200 years in microseconds: longer than all events are apart
+
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS: Final = {"day": 1, "week": 7, "month": 30}
 
 # One row a person with what each condition needs to know of him.
@@ -150,7 +153,7 @@ class Facts:
         # Microseconds as whole numbers: the function refuses times with fractions, and cutting them would change the order.
         reached = sql(
             "windowFunnel($window)(toUInt64(toUnixTimestamp64Micro(time)), $steps)",
-            window=Sql(str(part.window.microseconds)),
+            window=number(min(part.window.microseconds, CENTURIES)),
             steps=join(", ", steps),
         )
         return sql("$reached = $steps", reached=self._named(reached), steps=self._reading.bind(len(steps), "UInt8")), False
@@ -173,6 +176,11 @@ class Facts:
         name = identifier(f"fact_{len(self.found) + 1}")
         self.found.append((name, fact))
         return name
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as the engine counts them."""
+    return (moment - _BEGINNING) // timedelta(microseconds=1)
 
 
 def before(span: TimeRange, within: Window) -> datetime:

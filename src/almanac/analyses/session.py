@@ -32,7 +32,7 @@ How it counts:
 from __future__ import annotations
 
 # Over 300 lines: a question stays in one file, and this one has four views.
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, LiteralString
 
@@ -41,7 +41,7 @@ from pydantic import AfterValidator, Field, model_validator
 from almanac.analyses import breakdowns, periods
 from almanac.analyses.examples import examples_of
 from almanac.analyses.scope import period_label
-from almanac.analyses.session_visits import gathered
+from almanac.analyses.session_visits import Told, instant_of, visits
 from almanac.core import time as times
 from almanac.core.analysis import Analysis, Compiled, Question, Row, Scope, Shaped
 from almanac.core.filters import BUILT_IN, Breakdown, Selector, Window
@@ -158,87 +158,29 @@ class SessionRow(Row):
     complete: bool | None = Field(None, description="False while the period is not over, or where the range cuts it.")
 
 
-# An event becomes one integer, its mark: the instant in microseconds, then three bits (a page view; a key event; an event that the session
-# must have). Sessions that the sender names are measured as they are read. Only events without an id, and the pages where pages are asked
-# for, are gathered: person by person, sorted and cut in one go, so that memory grows with them alone, 8 bytes an event and a text only
-# where a breakdown or a page is asked for.
 STATEMENT: Final = """
 WITH
-marked AS
-(
-    SELECT
-        person,
-        time,
-        $session AS session,
-        8 * toUnixTimestamp64Micro(time) + toInt64($page) + 2 * toInt64($key) + 4 * toInt64($wanted) AS mark
-        $text
-    FROM $events
-    WHERE $scope AND person != 0 AND kind NOT IN ('identify', 'alias', 'group', 'profile', 'group_profile')
-),
-streams AS
-(
-    SELECT
-        person,
-        $known
-        $sorted AS stream
-    FROM marked
-    GROUP BY person $keys
-),
-cut AS
+sessions AS
 (
     SELECT
         *,
-        arrayJoin($visits) AS entries,
-        $marks AS marks
-    FROM streams
-),
-measured AS
-(
-    SELECT
-        person,
-        entries,
-        $began AS began_at,
-        $ended AS ended_at,
         ended_at - began_at AS lasted,
-        $number AS events,
-        $pages AS pages,
-        $bits AS has,
-        pages <= 1 AND lasted < {engaged:Int64} AND NOT bitTest(has, 1) AS bounced,
-        $value AS value
-    FROM cut
+        $period AS period
+        $bounced
+    FROM
+    ($visits)
     WHERE began_at >= {first:Int64} AND began_at < {end:Int64} AND $kept
-),
-sessions AS
-(
-    SELECT *, $period AS period
-    FROM measured
 )
 """
 
 COUNTED: Final = """
-SELECT
-    '' AS label,
-    period,
-    count() AS sessions,
-    toFloat64(sum(toInt128(lasted))) / 1e6 AS seconds,
-    sum(events) AS all_events,
-    sum(pages) AS all_pages,
-    sum(bounced) AS bounces
-    $more
+SELECT '' AS label, period, count() AS sessions$measured
 FROM sessions
 GROUP BY period
 """
 
 COUNTED_BY_VALUE: Final = """
-SELECT
-    label,
-    period,
-    sum(some_sessions) AS sessions,
-    toFloat64(sum(some_lasted)) / 1e6 AS seconds,
-    sum(some_events) AS all_events,
-    sum(some_pages) AS all_pages,
-    sum(some_bounces) AS bounces
-    $merged
+SELECT label, period, sum(some_sessions) AS sessions$merged
 FROM $ranked
 GROUP BY label, period
 """
@@ -248,33 +190,56 @@ CELLS: Final = """(
             value,
             period,
             count() AS some_sessions,
-            sum(toInt128(lasted)) AS some_lasted,
-            sum(events) AS some_events,
-            sum(pages) AS some_pages,
-            sum(bounced) AS some_bounces,
             sum(some_sessions) OVER (PARTITION BY value) AS size
             $states
         FROM sessions
         GROUP BY value, period
     )"""
 
+# What answers are reckoned from: as it is counted at once, as a state of a value, and as such states are put together.
+PARTS: Final[dict[str, tuple[LiteralString, LiteralString, LiteralString]]] = {
+    "seconds": (
+        ", toFloat64(sum(toInt128(lasted))) / 1e6 AS seconds",
+        ", sum(toInt128(lasted)) AS some_lasted",
+        ", toFloat64(sum(some_lasted)) / 1e6 AS seconds",
+    ),
+    "all_events": (", sum(events) AS all_events", ", sum(events) AS some_events", ", sum(some_events) AS all_events"),
+    "all_pages": (", sum(pages) AS all_pages", ", sum(pages) AS some_pages", ", sum(some_pages) AS all_pages"),
+    "bounces": (", sum(bounced) AS bounces", ", sum(bounced) AS some_bounces", ", sum(some_bounces) AS bounces"),
+    "people": (", uniqExact(person) AS people", ", uniqExactState(person) AS some_people", ", uniqExactMerge(some_people) AS people"),
+    "lengths": (
+        ", quantilesExactInclusive(0.5, 0.9)(lasted) AS lengths",
+        ", quantilesExactInclusiveState(0.5, 0.9)(lasted) AS some_lengths",
+        ", quantilesExactInclusiveMerge(0.5, 0.9)(some_lengths) AS lengths",
+    ),
+}
+PART_OF: Final[dict[Measure, str]] = {
+    "people": "people",
+    "sessions_per_person": "people",
+    "average_seconds": "seconds",
+    "median_seconds": "lengths",
+    "p90_seconds": "lengths",
+    "events_per_session": "all_events",
+    "pages_per_session": "all_pages",
+    "bounce_rate": "bounces",
+}
+
 PAGE_VIEWS: Final = """
 , page_views AS
 (
-    SELECT person, period, page, stayed, nth, place = 1 AS entered, place = pages AS exited
-    FROM
-    (
-        SELECT
-            *,
-            arrayFilter(entry -> bitTest(entry.1, 0), entries) AS views,
-            arrayMap(view -> bitShiftRight(view.1, 3), views) AS moments
-        FROM sessions
-        WHERE pages > 0
-    )
+    SELECT
+        person,
+        period,
+        substring(view, 9) AS page,
+        if(exited, ended_at, $next_instant) - $instant AS stayed,
+        nth,
+        place = 1 AS entered,
+        place = pages AS exited
+    FROM sessions
     ARRAY JOIN
-        views.2 AS page,
-        arrayMap((moment, until) -> until - moment, moments, arrayPushBack(arrayPopFront(moments), ended_at)) AS stayed,
-        arrayEnumerateUniq(views.2) AS nth,
+        views AS view,
+        arrayShiftLeft(views, 1) AS next_view,
+        arrayEnumerateUniq(arrayMap(one -> substring(one, 9), views)) AS nth,
         arrayEnumerate(views) AS place
 )
 """
@@ -316,9 +281,13 @@ WHERE $within
 """
 
 
+# Nearly all events of the range are read: to look first at who they are, and then at the rest, takes a tenth more.
+_AS_THEY_COME: Final = Sql("\nSETTINGS optimize_move_to_prewhere = 0")
+
+
 def compile(question: Session, scope: Scope) -> Compiled:  # noqa: A001 (the promise's word)
     """Mark the events, gather each person's, cut them into sessions, count."""
-    return Compiled(join("", [_sessions(question, scope), _views(question), _counted(question)]))
+    return Compiled(join("", [_sessions(question, scope), _counted(question), EMPTY if question.filters else _AS_THEY_COME]))
 
 
 def members(question: Session, scope: Scope, row: Mapping[str, Any]) -> Compiled:
@@ -334,7 +303,7 @@ def members(question: Session, scope: Scope, row: Mapping[str, Any]) -> Compiled
     elif _limit(question) is not None:
         within.append(sql("$biggest = $label", biggest=breakdowns.biggest(Sql("sessions"), _limit(question)), label=label))
     tail = sql(MEMBERS_OF_PAGE, within=all_of(within)) if pages else sql(MEMBERS, within=all_of(within))
-    return Compiled(join("", [_sessions(question, scope), _views(question), tail]))
+    return Compiled(join("", [_sessions(question, scope), tail]))
 
 
 def shape(question: Session, scope: Scope, result: Result) -> Shaped:
@@ -369,72 +338,68 @@ def shape(question: Session, scope: Scope, result: Result) -> Shaped:
 
 def _sessions(question: Session, scope: Scope) -> Sql:
     span = _span(question, scope)
-    around = TimeRange(span.start - _AROUND, max(span.end, min(span.end + _AROUND, scope.now)), span.zone)
-    kept = [Sql("bitTest(has, 2)")] if question.event else []
+    told = _told(question, scope, span)
+    kept = [Sql("has_event")] if question.event else []
     if question.min_length:
         kept.append(sql("lasted >= $least", least=scope.bind(question.min_length.microseconds, "Int64")))
     if question.max_length:
         kept.append(sql("lasted <= $most", most=scope.bind(question.max_length.microseconds, "Int64")))
-    page = scope.matches(question.page_event) if question.page_event else Sql("kind IN ('page', 'screen')")
-    text = _text(question, scope, page)
+    bounced = EMPTY
+    if _shows(question, "bounce_rate"):
+        engaged = scope.bind(question.engaged_after.microseconds, "Int64")
+        no_key = Sql(" AND NOT has_key" if told.key else "")
+        bounced = sql(", pages <= 1 AND lasted < $engaged$no_key AS bounced", engaged=engaged, no_key=no_key)
     period = Sql("toUInt32(0)")
     if question.interval != "total":
         moment = scope.period(question.interval, Sql("fromUnixTimestamp64Micro(began_at, 'UTC')"))
         period = sql("toUnixTimestamp($moment)", moment=moment)
-    return sql(
+    sessions = sql(
         STATEMENT,
-        {
-            "timeout": question.timeout.microseconds,
-            "engaged": question.engaged_after.microseconds,
-            "first": periods.microseconds(span.start),
-            "end": periods.microseconds(span.end),
-        },
-        session=Sql("if(session_id = '', 0, cityHash64(session_id))" if question.by == "sender" else "toUInt64(0)"),
-        page=page,
-        key=scope.matches(question.key_event) if question.key_event else Sql("0"),
-        wanted=scope.matches(question.event) if question.event else Sql("0"),
-        text=sql(", $text AS text", text=text) if text else EMPTY,
-        events=scope.events(),
-        scope=scope.where(around),
+        {"timeout": question.timeout.microseconds, "first": periods.microseconds(span.start), "end": periods.microseconds(span.end)},
+        visits=visits(question, told, scope.events()),
         kept=all_of(kept),
         period=period,
-        **gathered(question, text=text is not None),
+        bounced=bounced,
+    )
+    if question.view != "pages":
+        return sessions
+    instants = {name: instant_of(told, Sql(view)) for name, view in (("instant", "view"), ("next_instant", "next_view"))}
+    return join("", [sessions, sql(PAGE_VIEWS, None, **instants)])
+
+
+def _told(question: Session, scope: Scope, span: TimeRange) -> Told:
+    """What is read of each event. Nothing that is not asked for."""
+    around = TimeRange(span.start - _AROUND, max(span.end, min(span.end + _AROUND, scope.now)), span.zone)
+    page = scope.matches(question.page_event) if question.page_event else Sql("kind IN ('page', 'screen')")
+    return Told(
+        page=page if question.view != "sessions" or _shows(question, "bounce_rate", "pages_per_session") else None,
+        key=scope.matches(question.key_event) if question.key_event and _shows(question, "bounce_rate") else None,
+        event=scope.matches(question.event) if question.event else None,
+        text=_text(question, scope),
+        visits=sql("$scope AND kind NOT IN ('identify', 'alias', 'group', 'profile', 'group_profile')", scope=scope.where(around)),
     )
 
 
-def _text(question: Session, scope: Scope, page: Sql) -> Sql | None:
-    """What is read of each event besides its mark."""
+def _shows(question: Session, *measures: Measure) -> bool:
+    return question.view != "pages" and not set(question.measures).isdisjoint(measures)
+
+
+def _text(question: Session, scope: Scope) -> Sql | None:
     if question.view == "sessions":
         return breakdowns.text(question.breakdown, scope) if question.breakdown else None
     if question.page_property is None:
-        return sql("if($page, if(path != '', path, toString(screen)), '')", page=page)
-    return sql("if($page, toString($name), '')", page=page, name=scope.text(Breakdown(property=question.page_property)))
-
-
-def _views(question: Session) -> Sql:
-    return Sql(PAGE_VIEWS) if question.view == "pages" else EMPTY
-
-
-# As they are counted at once, as states of a value, and as these are put together.
-_MORE: Final[dict[str, tuple[LiteralString, LiteralString, LiteralString]]] = {
-    "people": (", uniqExact(person) AS people", ", uniqExactState(person) AS some_people", ", uniqExactMerge(some_people) AS people"),
-    "lengths": (
-        ", quantilesExactInclusive(0.5, 0.9)(lasted) AS lengths",
-        ", quantilesExactInclusiveState(0.5, 0.9)(lasted) AS some_lengths",
-        ", quantilesExactInclusiveMerge(0.5, 0.9)(some_lengths) AS lengths",
-    ),
-}
+        return Sql("if(path != '', path, toString(screen))")
+    return sql("toString($name)", name=scope.text(Breakdown(property=question.page_property)))
 
 
 def _counted(question: Session) -> Sql:
     if question.view == "pages":
         return Sql(PAGES, {"limit": question.limit})
-    # People and quantiles take as much time as all the rest: only where they are asked for.
-    needed = ["people"] if {"people", "sessions_per_person"} & set(question.measures) else []
-    needed += ["lengths"] if {"median_seconds", "p90_seconds"} & set(question.measures) else []
-    more, states, merged = (join("", [Sql(_MORE[name][form]) for name in needed]) for form in range(3))
+    # People and quantiles take as much time as all the rest: nothing is reckoned that is not asked for.
+    needed = [part for part in PARTS if part in {PART_OF.get(measure) for measure in question.measures}]
+    measured, states, merged = (join("", [Sql(PARTS[part][form]) for part in needed]) for form in range(3))
     if _limit(question) is None:
-        return sql(COUNTED, more=more)
+        return sql(COUNTED, measured=measured)
     return sql(COUNTED_BY_VALUE, ranked=breakdowns.ranked(sql(CELLS, states=states), _limit(question)), merged=merged)
 
 
@@ -465,23 +430,22 @@ def _measured(question: Session, row: Mapping[str, Any] | None) -> dict[str, Any
     if question.view == "pages":
         counts = {name: row[name] if row else 0 for name in ("views", "sessions", "people", "entries", "exits")}
         return {**counts, "average_seconds": row["average_seconds"] if row else None}
-    count = row["sessions"] if row else 0
-    median, p90 = row["lengths"] if row and "lengths" in row else (0.0, 0.0)
-    people = row.get("people", 0) if row else 0
-    each: dict[Measure, Any] = {"sessions": count, "people": people}
-    for measure in question.measures:
-        each.setdefault(measure, None)
-    if row and count:
-        each |= {
-            "sessions_per_person": count / people if people else None,
-            "average_seconds": row["seconds"] / count,
-            "median_seconds": _seconds(median),
-            "p90_seconds": _seconds(p90),
-            "events_per_session": row["all_events"] / count,
-            "pages_per_session": row["all_pages"] / count,
-            "bounce_rate": row["bounces"] / count,
-        }
-    return {measure: each[measure] for measure in question.measures}
+    if row is None:
+        return {measure: 0 if measure in ("sessions", "people") else None for measure in question.measures}
+    return {measure: _MEASURED[measure](row) for measure in question.measures}
+
+
+_MEASURED: Final[dict[Measure, Callable[[Mapping[str, Any]], float]]] = {
+    "sessions": lambda row: row["sessions"],
+    "people": lambda row: row["people"],
+    "sessions_per_person": lambda row: row["sessions"] / row["people"],
+    "average_seconds": lambda row: row["seconds"] / row["sessions"],
+    "median_seconds": lambda row: _seconds(row["lengths"][0]),
+    "p90_seconds": lambda row: _seconds(row["lengths"][1]),
+    "events_per_session": lambda row: row["all_events"] / row["sessions"],
+    "pages_per_session": lambda row: row["all_pages"] / row["sessions"],
+    "bounce_rate": lambda row: row["bounces"] / row["sessions"],
+}
 
 
 def _seconds(micros: float) -> float:

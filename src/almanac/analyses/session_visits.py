@@ -2,86 +2,180 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from almanac.analyses import breakdowns
-from almanac.core.sql import EMPTY, Sql, sql
+from almanac.core.sql import EMPTY, Sql, join, number, sql
 
 if TYPE_CHECKING:
     from almanac.analyses.session import Session
 
-# What is known of a session that the sender names, as its events are read.
-KNOWN: Final = """
-        session,
-        min(mark) AS first,
-        max(mark) AS latest,
-        count() AS number,
-        countIf(bitTest(mark, 0)) AS seen,
-        $bits AS bits,
-        $known_value AS known_value,"""
+# Sessions that the sender names are measured as they are read. Only events without an id, and the pages where pages are asked for, are
+# gathered: person by person, sorted and cut in one go, so that memory grows with them alone. A reading of its own for the events without
+# an id took half as much again.
+NAMED: Final = """
+    SELECT
+        person,
+        if(session = 0, $began, first) AS began_at,
+        if(session = 0, $ended, latest) AS ended_at,
+        if(session = 0, length(entries), number) AS events
+        $told
+    FROM
+    (
+        SELECT *, arrayJoin(if(session = 0, $split, [[]])) AS entries
+        FROM
+        (
+            SELECT
+                person,
+                if(empty(session_id), 0, cityHash64(session_id)) AS session,
+                toUnixTimestamp64Micro(min(time)) AS first,
+                toUnixTimestamp64Micro(max(time)) AS latest,
+                count() AS number,
+                $stream AS stream
+                $known
+            FROM $events
+            WHERE $visits
+            GROUP BY person, session
+        )
+    )
+    WHERE person != 0
+"""
 
-SPLIT: Final = """
-        arraySplit(
-            (entry, pause) -> pause > {timeout:Int64},
-            stream,
-            arrayDifference(arrayMap(entry -> bitShiftRight($mark, 3), stream))
-        )"""
+CUT: Final = """
+    SELECT
+        person,
+        $began AS began_at,
+        $ended AS ended_at,
+        length(entries) AS events
+        $told
+    FROM
+    (
+        SELECT person, arrayJoin($split) AS entries
+        FROM
+        (
+            SELECT person, $stream AS stream
+            FROM $events
+            WHERE $visits
+            GROUP BY person
+        )
+    )
+    WHERE person != 0
+"""
+
+SPLIT: Final = "arraySplit((entry, pause) -> pause > {timeout:Int64}, stream, arrayDifference($instants))"
 
 
-def gathered(question: Session, *, text: bool) -> dict[str, Sql]:
-    """How events become sessions, and what is said of each: by what is known of it where the sender names it, else by its `marks`."""
-    entry, mark = (Sql("(mark, text)"), Sql("entry.1")) if text else (Sql("mark"), Sql("entry"))
+@dataclass(frozen=True)
+class Told:
+    """What is read of an event, each an expression; None: it is not asked about."""
+
+    page: Sql | None  # whether it is a page view
+    key: Sql | None  # whether it is a key event
+    event: Sql | None  # whether it is the event that a session must have
+    text: Sql | None  # its value or its page
+    visits: Sql  # the condition that it belongs to some session
+
+    @property
+    def bits(self) -> list[tuple[int, Sql]]:
+        """What its mark says of it, each with the place of its bit."""
+        return [(place, holds) for place, holds in enumerate((self.page, self.key, self.event)) if holds]
+
+
+def visits(question: Session, told: Told, events: Sql) -> Sql:
+    """A statement of all sessions: person, began_at and ended_at (microseconds), events; as far as they are told, pages, has_key,
+    has_event, and of a text `value` or, for the view of pages, `views`: its page views in order, as they are gathered."""
     named = question.by == "sender"
-    stream = sql("groupArray($entry)", entry=entry)
-    if named:
-        needed = Sql("session = 0 OR bitTest(mark, 0)" if question.view == "pages" else "session = 0")
-        stream = sql("groupArrayIf($entry, $needed)", entry=entry, needed=needed)
-    # Simultaneous events are told apart by their texts, not by the bits of their marks.
-    order = Sql("entry -> (bitShiftRight(entry.1, 3), entry.2), " if text else "")
-    split = sql(SPLIT, mark=mark)
-    cut = {
-        "began": Sql("bitShiftRight(marks[1], 3)"),
-        "ended": Sql("bitShiftRight(marks[-1], 3)"),
-        "number": Sql("length(marks)"),
-        "pages": Sql("arrayCount(mark -> bitTest(mark, 0), marks)"),
-        "bits": Sql("arrayReduce('groupBitOr', marks)" if question.key_event or question.event else "0"),
-        "value": _values(question)[1],
+    found = [*_counts(told), *_texts(question, told)]
+    gathered = Sql("empty(session_id)")
+    if question.view == "pages" and told.page:
+        gathered = sql("empty(session_id) OR $page", page=told.page)
+    shared = {
+        "began": instant_of(told, Sql("entries[1]")),
+        "ended": instant_of(told, Sql("entries[-1]")),
+        "stream": _stream(question, told, gathered if named else None),
+        "split": sql(SPLIT, instants=sql("arrayMap(entry -> $instant, stream)", instant=instant_of(told, Sql("entry")))),
+        "events": events,
+        "visits": told.visits,
     }
-    known = {
-        "began": Sql("bitShiftRight(first, 3)"),
-        "ended": Sql("bitShiftRight(latest, 3)"),
-        "number": Sql("number"),
-        "pages": Sql("seen"),
-        "bits": Sql("bits"),
-        "value": Sql("known_value"),
-    }
-    if named:
-        bits = Sql("groupBitOr(mark)" if question.key_event or question.event else "0")
-        cut = {name: sql("if(session = 0, $cut, $known)", cut=cut[name], known=known[name]) for name in cut}
-        split = sql("if(session = 0, $split, [stream])", split=split)
-    return {
-        **cut,
-        "known": sql(KNOWN, bits=bits, known_value=_values(question)[0]) if named else EMPTY,
-        "keys": Sql(", session" if named else ""),
-        "sorted": sql("arraySort($order $stream)", order=order, stream=stream),
-        "visits": split,
-        "marks": sql("arrayMap(entry -> $mark, entries)", mark=mark) if text else Sql("entries"),
-    }
+    if not named:
+        columns = [sql(", $cut AS $name", cut=one.cut, name=one.name) for one in found]
+        return sql(CUT, None, told=join("", columns), **shared)
+    columns = [
+        sql(", if(session = 0, $cut, $known) AS $name", cut=one.cut, known=sql("known_$name", name=one.name), name=one.name)
+        for one in found
+    ]
+    known = [sql(", $known AS known_$name", known=one.known, name=one.name) for one in found]
+    return sql(NAMED, None, told=join("", columns), known=join("", known), **shared)
 
 
-def _values(question: Session) -> tuple[Sql, Sql]:
-    """What a session is counted under: an aggregate where the sender names it, an expression over its `entries` where it was cut."""
-    if question.view == "entry_pages":
-        return breakdowns.first_value(_TEXT, _IS_PAGE), Sql("arrayFirst(entry -> bitTest(entry.1, 0), entries).2")
-    if question.view == "exit_pages":
-        return breakdowns.last_value(_TEXT, _IS_PAGE), Sql("arrayLast(entry -> bitTest(entry.1, 0), entries).2")
-    if question.view == "pages" or not question.breakdown:
-        return Sql("''"), Sql("''")
-    if question.breakdown_event == "first":
-        return breakdowns.first_value(_TEXT, _IS_SET), Sql("arrayFirst(entry -> entry.2 != '', entries).2")
-    return breakdowns.last_value(_TEXT, _IS_SET), Sql("arrayLast(entry -> entry.2 != '', entries).2")
+def instant_of(told: Told, entry: Sql) -> Sql:
+    """When an entry was, in microseconds."""
+    mark = _mark_of(told, entry)
+    return sql("bitShiftRight($mark, 3)", mark=mark) if told.bits else mark
 
 
-_TEXT: Final = Sql("text")
-_IS_PAGE: Final = Sql("bitTest(mark, 0)")
-_IS_SET: Final = Sql("text != ''")
+# An event is gathered as one integer, its mark: the instant in microseconds, then three bits. With a text, as one text: the mark in eight
+# bytes that sort as it does, and the text; sorted and copied in half the time of tuples, and with a third less memory.
+
+
+def _mark(told: Told) -> Sql:
+    if not told.bits:
+        return Sql("toUnixTimestamp64Micro(time)")
+    bits = [sql(" + $bit * toInt64($holds)", bit=number(1 << place), holds=holds) for place, holds in told.bits]
+    return sql("8 * toUnixTimestamp64Micro(time)$bits", bits=join("", bits))
+
+
+def _mark_of(told: Told, entry: Sql) -> Sql:
+    return sql("toInt64(byteSwap(reinterpretAsUInt64(substring($entry, 1, 8))))", entry=entry) if told.text else entry
+
+
+def _stream(question: Session, told: Told, gathered: Sql | None) -> Sql:
+    """An aggregate: the sorted entries of all events, or of those that are gathered."""
+    entry, order = _mark(told), EMPTY
+    if told.text:
+        entry = sql("concat(reinterpretAsFixedString(byteSwap(toUInt64($mark))), $text)", mark=entry, text=told.text)
+        # Simultaneous events are told apart by their texts, not by the bits of their marks.
+        if question.view == "sessions" or len(told.bits) > 1:
+            order = sql("entry -> ($instant, substring(entry, 9)), ", instant=instant_of(told, Sql("entry")))
+    if gathered is None:
+        return sql("arraySort($order groupArray($entry))", order=order, entry=entry)
+    if told.text:
+        entry = sql("if($gathered, $entry, '')", gathered=gathered, entry=entry)
+    return sql("arraySort($order groupArrayIf($entry, $gathered))", order=order, entry=entry, gathered=gathered)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Something that is told of a session: an aggregate where the sender names it, an expression over its `entries` where it was cut."""
+
+    name: Sql
+    known: Sql
+    cut: Sql
+
+
+def _counts(told: Told) -> Iterator[_Column]:
+    names = (Sql("pages"), Sql("has_key"), Sql("has_event"))
+    for place, holds in told.bits:
+        bit = sql("bitTest($mark, $place)", mark=_mark_of(told, Sql("entry")), place=number(place))
+        if place == 0:
+            yield _Column(names[place], sql("countIf($holds)", holds=holds), sql("arrayCount(entry -> $bit, entries)", bit=bit))
+        else:
+            yield _Column(names[place], sql("max($holds)", holds=holds), sql("arrayExists(entry -> $bit, entries)", bit=bit))
+
+
+def _texts(question: Session, told: Told) -> Iterator[_Column]:
+    if told.text is None:
+        return
+    is_page = sql("bitTest($mark, 0)", mark=_mark_of(told, Sql("entry")))
+    if question.view == "pages":
+        yield _Column(Sql("views"), Sql("if(session = 0, [], stream)"), sql("arrayFilter(entry -> $is_page, entries)", is_page=is_page))
+        return
+    first = question.view == "entry_pages" or (question.view == "sessions" and question.breakdown_event == "first")
+    seen, counts = is_page, told.page or EMPTY
+    if question.view == "sessions":
+        seen, counts = Sql("length(entry) > 8"), sql("$text != ''", text=told.text)
+    known = breakdowns.first_value(told.text, counts) if first else breakdowns.last_value(told.text, counts)
+    cut = sql("substring($take(entry -> $seen, entries), 9)", take=Sql("arrayFirst" if first else "arrayLast"), seen=seen)
+    yield _Column(Sql("value"), known, cut)
