@@ -133,7 +133,57 @@ GROUP BY times
 ORDER BY times
 """
 
+# Of each event it looks whether it belongs to a session and whether it says to which: these data always do, those of a product do not.
 SESSIONS: Final = """
+SELECT
+    toDate(fromUnixTimestamp64Micro(began, 'UTC')) AS at,
+    uniqExact(person_hash),
+    avg(lasted),
+    quantilesExactInclusive(0.5, 0.9)(lasted),
+    sum(events),
+    sum(pages),
+    countIf(pages <= 1 AND lasted < 10000000),
+    count()
+FROM
+(
+    SELECT
+        person_hash,
+        if(visit = 0, intDiv(cut[1], 2), first) AS began,
+        if(visit = 0, intDiv(cut[-1], 2), latest) - began AS lasted,
+        if(visit = 0, length(cut), number) AS events,
+        if(visit = 0, arrayCount(mark -> bitTest(mark, 0), cut), seen) AS pages
+    FROM
+    (
+        SELECT
+            *,
+            arrayJoin(if(
+                visit = 0,
+                arraySplit((mark, pause) -> pause > 1800000000, stream, arrayDifference(arrayMap(mark -> intDiv(mark, 2), stream))),
+                [[]]
+            )) AS cut
+        FROM
+        (
+            SELECT
+                person_hash,
+                if(session_id = '', 0, cityHash64(session_id)) AS visit,
+                toUnixTimestamp64Micro(min(time)) AS first,
+                toUnixTimestamp64Micro(max(time)) AS latest,
+                count() AS number,
+                countIf(kind IN ('page', 'screen')) AS seen,
+                arraySort(groupArrayIf(2 * toUnixTimestamp64Micro(time) + (kind IN ('page', 'screen')), session_id = '')) AS stream
+            FROM events
+            WHERE project = 'bench' AND day >= toDate({start:DateTime}) - 1 AND person_hash != 0
+                AND kind NOT IN ('identify', 'alias', 'group', 'profile', 'group_profile')
+            GROUP BY person_hash, visit
+        )
+    )
+)
+WHERE began >= toUnixTimestamp({start:DateTime}) * 1000000
+GROUP BY at
+ORDER BY at
+"""
+
+SESSIONS_WITH_IDS: Final = """
 SELECT
     toDate(began) AS at,
     uniqExact(person_hash),
@@ -236,7 +286,10 @@ FROM
             arraySort(groupUniqArray(day)) AS days,
             arrayJoin(arrayConcat(
                 arrayMap(one -> (one, 1), arrayFilter((one, before) -> one > before + 30, days, arrayShiftRight(days, 1))),
-                arrayMap(one -> (one + 30, -1), arrayFilter((one, next) -> next > one + 30 OR toUInt16(next) = 0, days, arrayShiftLeft(days, 1)))
+                arrayMap(
+                    one -> (one + 30, -1),
+                    arrayFilter((one, next) -> next > one + 30 OR toUInt16(next) = 0, days, arrayShiftLeft(days, 1))
+                )
             )) AS change
         FROM events
         WHERE project = 'bench' AND event = 'pay' AND day >= toDate({start:DateTime}) - 30
@@ -266,7 +319,10 @@ FROM
             )) AS spells,
             arrayJoin(arrayConcat(
                 arrayMap(one -> (one.1, 1), arrayFilter((one, before) -> one.1 > before.2, spells, arrayShiftRight(spells, 1))),
-                arrayMap(one -> (one.2, -1), arrayFilter((one, next) -> next.1 > one.2 OR toUInt16(next.1) = 0, spells, arrayShiftLeft(spells, 1)))
+                arrayMap(
+                    one -> (one.2, -1),
+                    arrayFilter((one, next) -> next.1 > one.2 OR toUInt16(next.1) = 0, spells, arrayShiftLeft(spells, 1))
+                )
             )) AS change
         FROM
         (
@@ -579,7 +635,13 @@ QUESTIONS: Final = [
     ),
     Measured("lifecycle", {"kind": "lifecycle", "interval": "day", **LAST}, LIFECYCLE, _sums("count", 5)),
     Measured("stickiness", {"kind": "stickiness", "series": ["view"], "interval": "day", **LAST}, STICKINESS, _sums("count", 1)),
-    Measured("sessions", {"kind": "session", "interval": "day", **LAST}, SESSIONS, _sums("sessions", 7)),
+    Measured(
+        "sessions",
+        {"kind": "session", "interval": "day", **LAST},
+        SESSIONS,
+        _sums("sessions", 7),
+        also={"SQL that takes an id for granted": SESSIONS_WITH_IDS},
+    ),
     Measured(
         "sessions by pauses",
         {

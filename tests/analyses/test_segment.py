@@ -21,8 +21,10 @@ from almanac.core.errors import AlmanacError
 NOW = END + timedelta(hours=5)
 
 
-# The many forms of a segment are tested by themselves; here it is the moments. Counts are read in another way than all else.
-counts = st.recursive(did | listed, lambda inner: groups(inner) | groups(inner).map(lambda segment: {"segment": segment}), max_leaves=4)
+# The many forms of a segment are tested by themselves; here it is the moments. Counts and sequences are read in another way than all else.
+counts = st.recursive(
+    did | in_order | listed, lambda inner: groups(inner) | groups(inner).map(lambda segment: {"segment": segment}), max_leaves=4
+)
 few = st.one_of(counts, counts, counts, did, in_order, st.builds(lambda segment: {"segment": segment}, groups(did | having)))
 
 

@@ -200,3 +200,21 @@ def test_very_many_pages_in_one_session_answer_with_the_biggest(ask: Any, world:
     world.now = datetime(2026, 2, 1, tzinfo=UTC)
     rows = world.engine.ask(project, {"kind": "session", "view": "pages", "limit": 1, "last": "60 days"}).rows
     assert [(row["page"], row["views"], row["sessions"]) for row in rows] == [("/1", 2, 1)]
+
+
+@pytest.mark.parametrize("by", ["sender", "inactivity"])
+def test_very_many_sessions_of_one_person_are_told_apart(ask: Any, world: Any, by: str) -> None:
+    """Without ids, each an event by itself: what is kept of one session is not kept for each of the others."""
+    project = world.project()
+    world._run(
+        "INSERT INTO events (project, event, kind, day, person_hash, time, id, distinct_id, path)"
+        " SELECT {p:String}, 'view', 'page', toDate(moment), 7, toDateTime64('2023-01-05 00:00:00', 6)"
+        " + toIntervalMinute(number * 31) AS moment, generateUUIDv4(), 'ann', concat('/', toString(number % 7)) FROM numbers(50000)",
+        p=project,
+    )
+    world.now = datetime(2026, 2, 1, tzinfo=UTC)
+    asked = {"kind": "session", "by": by, "date_from": "2023-01-01"}
+    (row,) = world.engine.ask(project, {**asked, "measures": ["sessions", "people", "bounce_rate"]}).rows
+    assert row == {"sessions": 50_000, "people": 1, "bounce_rate": 1.0}
+    rows = world.engine.ask(project, {**asked, "view": "pages", "limit": 1}).rows
+    assert [(row["page"], row["views"], row["entries"], row["average_seconds"]) for row in rows] == [("/0", 7143, 7143, None)]
