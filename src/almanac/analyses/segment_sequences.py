@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Final
 
-from almanac.analyses.funnel_runs import LATEST_BEFORE, NEXT_REACHED
 from almanac.analyses.segments import CENTURIES, Reading, microseconds
-from almanac.core.sql import EMPTY, Sql, any_of, identifier, number, sql
+from almanac.core.sql import Sql, any_of, identifier, number, sql
 
 # A mark is an event as one integer, as in a funnel: the instant, its rank among simultaneous events, and a bit for each step.
 MARKS: Final = """
@@ -37,6 +36,19 @@ MARKS: Final = """
 # `reached_k`: at each event of step k, how late the latest run that gets there may still go on, as a mark; 0 when none gets there.
 FIRST_REACHED: Final = """
     (SELECT *, arrayMap(mark -> if(bitTest(toUInt64(mark), 0), bitOr(mark, $low) + $window, $wide(0)), marks) AS reached_1 FROM $marks)"""
+
+# The latest run will do: it leaves most time, and an earlier one is never further.
+NEXT_REACHED: Final = """
+    (
+        SELECT
+            *,
+            arrayMap(
+                (mark, latest) -> if(bitTest(toUInt64(mark), $bit) AND mark <= latest, latest, $wide(0)),
+                marks,
+                arrayShiftRight(arrayFill(latest -> latest > 0, $before), 1)
+            ) AS $name
+        FROM $reached
+    )"""
 
 # One change where the sequence counts for ever, else two a spell: in at one place, out at the next.
 FOR_EVER: Final = """
@@ -104,17 +116,8 @@ def spells(
         marks=marks,
     )
     for bit in range(1, len(steps)):
-        reached = sql(
-            NEXT_REACHED,
-            bit=number(bit),
-            wide=wide,
-            latest_before=sql(LATEST_BEFORE, reached=identifier(f"reached_{bit}")),
-            name=identifier(f"reached_{bit + 1}"),
-            reached=reached,
-            in_time=EMPTY,
-            limit=EMPTY,
-            in_time_marks=EMPTY,
-        )
+        before, name = identifier(f"reached_{bit}"), identifier(f"reached_{bit + 1}")
+        reached = sql(NEXT_REACHED, bit=number(bit), wide=wide, before=before, name=name, reached=reached)
     last = identifier(f"reached_{len(steps)}")
     if end is None:
         first_place = begin(Sql("at"))

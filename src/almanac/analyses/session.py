@@ -394,16 +394,12 @@ def _sessions(question: Session, scope: Scope) -> Sql:
     if question.interval != "total":
         moment = scope.period(question.interval, Sql("fromUnixTimestamp64Micro(began_at, 'UTC')"))
         period = sql("toUnixTimestamp($moment)", moment=moment)
+    values = {"timeout": question.timeout.microseconds}
+    found = {**pieces(question, told), "events": scope.events(), "scope": scope.where(around)}
     sessions = sql(
         STATEMENT,
         {"first": periods.microseconds(span.start), "end": periods.microseconds(span.end)},
-        visits=sql(
-            CUT if question.by == "inactivity" else NAMED,
-            {"timeout": question.timeout.microseconds},
-            events=scope.events(),
-            scope=scope.where(around),
-            **pieces(question, told),
-        ),
+        visits=sql(CUT, values, **found) if question.by == "inactivity" else sql(NAMED, values, **found),
         kept=all_of(kept),
         period=period,
         bounced=bounced,
