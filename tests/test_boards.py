@@ -90,7 +90,7 @@ def test_a_file_holds_a_board_and_what_it_names(world: Any, project: str) -> Non
         ({"tiles": [tile(question={"saved": "no"})]}, "tiles.0.question.question", "There is no question 'no'."),
         ({"tiles": [tile(w=13)]}, "", "The tile 'a' ends in column 13; the board has 12."),
         ({"tiles": [text("a"), text("a")]}, "", "Two tiles have the id 'a'."),
-        ({"tiles": [text("a", id="a b")]}, "tiles.0.id", "String should match pattern '^[A-Za-z0-9_-]{1,64}$'."),
+        ({"tiles": [text("a", id="a b")]}, "tiles.0.id", "It is 'a b' and has to be of the form ^[A-Za-z0-9_-]{1,64}$."),
         ({"tiles": [text("a", property="plan")]}, "tiles.0", "Property goes with type filter, not with text."),
         ({"tiles": [text("a", colour="red")]}, "tiles.0.colour", "There is no field 'colour' here."),
         (
@@ -99,7 +99,7 @@ def test_a_file_holds_a_board_and_what_it_names(world: Any, project: str) -> Non
             "An image is a data:image/… address, or a path of this server that begins with /.",
         ),
         ({"tiles": [text("a", chart={"x": "y" * 20_001})]}, "tiles.0.chart", "This is longer than 20,000 letters of JSON."),
-        ({"tiles": [text(f"t{place}") for place in range(101)]}, "tiles", "List should have at most 100 items after validation, not 101."),
+        ({"tiles": [text(f"t{place}") for place in range(101)]}, "tiles", "It takes at most 100 items."),
         ({"filters": [{"segment": "no"}]}, "segment", "There is no segment 'no'."),
         ({"filters": [{"property": "@nose", "op": "is_set"}]}, "filters.0", "There is no built-in column @nose"),
         ({"range": {}}, "range", "Give either last, or date_from and date_to."),

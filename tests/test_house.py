@@ -8,10 +8,10 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from tests.analyses.shapes import all_models
 
 import almanac
 from almanac.core.analysis import Analysis, Example, registry
@@ -21,21 +21,6 @@ KINDS = registry()
 EXAMPLES = [(kind, example) for kind, analysis in KINDS.items() for example in analysis.examples]
 # Of sql the statement is the user's own, and its tables are walled instead of filtered; segment reads through `Scope.people` alone.
 FREE = {"sql", "segment"}
-
-
-def models_in(annotation: Any) -> set[type[BaseModel]]:
-    found = {annotation} if isinstance(annotation, type) and issubclass(annotation, BaseModel) else set()
-    return found.union(*(models_in(inner) for inner in get_args(annotation))) if get_args(annotation) else found
-
-
-def all_models(model: type[BaseModel]) -> set[type[BaseModel]]:
-    found: set[type[BaseModel]] = set()
-    waiting = {model}
-    while waiting:
-        one = waiting.pop()
-        found.add(one)
-        waiting |= {inner for field in one.model_fields.values() for inner in models_in(field.annotation)} - found
-    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)

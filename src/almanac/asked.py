@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -68,6 +68,12 @@ def understood(project: Project, question: Mapping[str, Any], definitions: Defin
 def _checked(question: Mapping[str, Any], names: Names) -> tuple[Analysis[Any], Question]:
     if not isinstance(question, Mapping):
         raise invalid("A question is an object.", way_out='Write it like {"kind": "trend", …}.')
+    try:
+        broken = next(_broken(question), None)
+    except RecursionError:
+        raise invalid("The question is nested too deeply.", way_out="Use fewer groups within groups.") from None
+    if broken is not None:
+        raise invalid("The text is not valid Unicode.", place=".".join(broken), way_out="Leave out halves of surrogate pairs.")
     written, model = question_of(question, names)
     try:
         return analysis_of(written["kind"]), model.model_validate(written, context=names)
@@ -75,11 +81,27 @@ def _checked(question: Mapping[str, Any], names: Names) -> tuple[Analysis[Any], 
         raise first_fault(error, model) from None
 
 
+def _broken(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where texts stand that cannot be sent to the engine."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            yield place
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _broken(name, place)
+            yield from _broken(item, (*place, str(name)))
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _broken(item, (*place, str(number)))
+
+
 def _moment(text: str | None, zone: str) -> datetime | None:
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=times.zone_of(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise invalid(f"{text!r} is not an instant.", place="as_of", way_out="Write 2026-01-31T12:00:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=times.zone_of(zone))).astimezone(UTC)

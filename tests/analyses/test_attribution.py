@@ -196,7 +196,7 @@ def test_one_person_may_do_what_a_million_do(world: Any) -> None:
 @pytest.mark.parametrize(
     ("question", "place", "words"),
     [
-        ({"conversion": None}, "conversion", "valid"),
+        ({"conversion": None}, "conversion", "an event's name or an object"),
         ({"view": "paths", "models": ["last"]}, "", "does not go with the view paths"),
         ({"view": "paths", "interval": "day"}, "", "does not go"),
         ({"paths": 0}, "paths", "greater than or equal to 1"),

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from almanac.analyses import profiles, properties, segment_steps, segments
 from almanac.core.errors import invalid, not_found
+from almanac.core.faults import told
 from almanac.core.filters import BUILT_IN, Breakdown, Condition, Filter, FilterGroup, Segment, SegmentFilter, Selector
 from almanac.core.ports import Project
 from almanac.core.sql import EMPTY, Sql, Values, all_of, any_of, identifier, join, number, sql
@@ -150,7 +151,7 @@ class EventScope:
         try:
             item = Filter(property=property_, op="is_set")
         except ValidationError as error:
-            raise invalid(f"{property_[:80]!r} is no property: {error.errors()[0]['msg']}.", place="property") from None
+            raise invalid(told(error.errors()[0])[0], place="property") from None
         return self._number(item)
 
     def period(self, interval: str, moment: Sql | None = None) -> Sql:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Annotated, Any, Final, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import (
     AliasChoices,
@@ -84,6 +84,8 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
+    WRITTEN: ClassVar[tuple[str, str]] = ("an object", "")  # what a value of another type should be, and how it is written
+
 
 class Named(Protocol):
     """The saved metrics and segments of a project. As pydantic's context it puts them in the place of their names."""
@@ -100,6 +102,8 @@ class Named(Protocol):
 class Filter(Model):
     """One condition on an event. `property` names an event's property, a person's (with `of: person`), a group's, or a
     built-in column with `@` (`@browser`, `@channel`, `@country`, `@path`)."""
+
+    WRITTEN: ClassVar[tuple[str, str]] = ("a condition", 'Write it like {"property": "plan", "value": "pro"}.')
 
     property: str = Field(
         validation_alias=AliasChoices("property", "prop"),
@@ -137,6 +141,8 @@ class FilterGroup(Model):
 
 class SegmentFilter(Model):
     """Events of people who are in a segment at a moment: by default, when the question's range ends."""
+
+    WRITTEN: ClassVar[tuple[str, str]] = ("a segment", 'Write it like {"segment": "buyers"}, with a name or the segment itself.')
 
     segment: SegmentOrName = Field(description="Name of a saved segment, or a segment written out.")
     at: str | None = Field(
@@ -203,6 +209,8 @@ def _no_circle(kind: str, name: str) -> Iterator[None]:
 class Selector(Model):
     """Events of one name (any event when the name is left out) that pass all filters. A bare text is a name."""
 
+    WRITTEN: ClassVar[tuple[str, str]] = ("an event's name or an object", 'Write it like "order" or {"event": "order"}.')
+
     event: str | None = Field(None, description="Name of the event; left out: any event.")
     filters: list[Condition] = Field(default=[], description="Conditions that all have to hold.")
     name: str = Field("", description="What to call it in the answer; the event's name by default.")
@@ -241,6 +249,8 @@ class Selector(Model):
 
 class Window(Model):
     """A length of time. A text such as '14 days' will do."""
+
+    WRITTEN: ClassVar[tuple[str, str]] = ("a length of time", "Write it like '14 days' or '30 minutes'.")
 
     value: float = Field(gt=0, le=1e9, description="How many.")
     unit: Literal["second", "minute", "hour", "day", "week", "month"] = Field("day", description="Of what; a month is 30 days.")
@@ -314,6 +324,8 @@ class Having(Filter):
 class Segment(Model):
     """People who have something in common. All of `all` hold, at least one of `any`, none of `not`. A segment may hold others."""
 
+    WRITTEN: ClassVar[tuple[str, str]] = ("a segment", 'Write it like {"all": [{"did": "order", "at_least": 2}]}.')
+
     name: str = Field("", max_length=200, description="What to call it in answers.")
     all: list[SegmentPart] = Field(default=[], max_length=50, description="All of these hold.")
     any: list[SegmentPart] = Field(default=[], max_length=50, description="At least one of these holds.")
@@ -358,6 +370,8 @@ for _model in (FilterGroup, SegmentFilter, Selector, Did, DidInOrder, Segment):
 
 class Breakdown(Model):
     """Splits an answer by a property, or by segments. A bare text is an event's property or a built-in column."""
+
+    WRITTEN: ClassVar[tuple[str, str]] = ("a property's name or an object", 'Write it like "plan" or {"property": "plan", "limit": 5}.')
 
     property: str = Field("", validation_alias=AliasChoices("property", "prop"), max_length=500, description="As in a filter.")
     segments: list[SegmentFilter] = Field(

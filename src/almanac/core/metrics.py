@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from almanac.core import formula
-from almanac.core.filters import Model, Selector, Window
+from almanac.core.filters import BUILT_IN, Model, Selector, Window
 
 Measure = Literal["count", "unique", "sum", "average", "min", "max", "median", "quantile", "count_per_person"]
 
@@ -37,7 +37,10 @@ class Measured(Selector):
         "count", description="What to reckon. Also: avg, unique_users, weekly_active, monthly_active, and p75, p90, p95, p99 for quantiles."
     )
     property: str | None = Field(
-        None, validation_alias=AliasChoices("property", "prop"), description="For sum to quantile: the numeric property, or @revenue."
+        None,
+        max_length=500,
+        validation_alias=AliasChoices("property", "prop"),
+        description="For sum to quantile: the numeric property, or @revenue.",
     )
     quantile: float = Field(0.95, ge=0, le=1, description="For the measure quantile: which one, from 0 to 1.")
     per: Literal["event", "person"] = Field(
@@ -83,6 +86,8 @@ class Measured(Selector):
             return self
         if self.of:
             raise ValueError("of goes with a formula")
+        if self.property and self.property.startswith("@") and self.property[1:] not in BUILT_IN:
+            raise ValueError(f"there is no built-in column {self.property}; there are @{', @'.join(BUILT_IN)}")
         if self.per == "person" and self.measure not in OF_PEOPLE:
             raise ValueError(f"per person goes with {', '.join(OF_PEOPLE)}, not with {self.measure}")
         if self.measure in NUMERIC and not self.property and self.per == "event":

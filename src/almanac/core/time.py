@@ -27,6 +27,8 @@ _UNIT: Final[dict[str, Interval]] = {
     "y": "year",
 }
 _BEYOND: Final = 2149  # the store keeps days until then
+_FIRST_YEAR: Final = 1900  # the engine's times, less a century at their end
+_LAST_YEAR: Final = 2200
 _LAST = re.compile(r"(\d{1,5})\s*(minute|hour|day|week|month|quarter|year)s?")
 
 
@@ -64,6 +66,10 @@ def resolve(date_from: str | None, date_to: str | None, *, now: datetime, zone: 
     end = now if date_to is None else _instant(date_to, local, end=True, place="date_to")
     if end <= start:
         raise invalid("The range ends before it starts.", place="date_to", way_out="Give a date_to after date_from.")
+    for place, text, instant in (("date_from", date_from or default, start), ("date_to", date_to, end)):
+        if not _FIRST_YEAR <= instant.year < _LAST_YEAR:
+            way_out = f"Give a time from {_FIRST_YEAR} on and before {_LAST_YEAR}."
+            raise invalid(f"{text!r} is out of reach.", place=place, way_out=way_out)
     return TimeRange(start.astimezone(UTC), end.astimezone(UTC), zone)
 
 
@@ -157,11 +163,11 @@ def _instant(text: str, local_now: datetime, *, end: bool, place: str) -> dateti
     if word in ("today", "yesterday"):
         day = today if word == "today" else shift(today, "day", -1)
         return shift(day, "day", 1) if end else day
-    if match := _RELATIVE.fullmatch(word):
-        unit = _UNIT[match.group(2)]
-        moment = shift(floor(local_now, unit), unit, -int(match.group(1)))
-        return shift(moment, unit, 1) if end else moment
     try:
+        if match := _RELATIVE.fullmatch(word):
+            unit = _UNIT[match.group(2)]
+            moment = shift(floor(local_now, unit), unit, -int(match.group(1)))
+            return shift(moment, unit, 1) if end else moment
         if len(word) == 10:
             day = datetime.combine(date.fromisoformat(word), time(), tzinfo=local_now.tzinfo)
             return shift(day, "day", 1) if end else day

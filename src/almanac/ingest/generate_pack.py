@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from almanac.core.errors import invalid, not_found
+from almanac.core.faults import first_fault
 from almanac.core.filters import Model
 
 Record = dict[str, Any]  # one entry of a pool: `weight` says how often, the rest is what texts may name
@@ -204,5 +205,6 @@ def load_pack(name: str) -> Pack:
     except yaml.YAMLError as error:
         raise invalid(f"The pack is not valid YAML: {error}.", place=name) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise invalid(f"{first['msg']}.", place=f"{name}: {'.'.join(str(part) for part in first['loc'])}") from None
+        fault = first_fault(error, Pack)
+        fault.place = f"{name}: {fault.place}"
+        raise fault from None

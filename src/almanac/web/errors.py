@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from almanac.core.errors import AlmanacError, Code, invalid, not_found, unavailable
+from almanac.core.faults import told
 from almanac.core.settings import MIB
 
 BODY_LIMIT: Final = 4 * MIB  # bytes; questions, settings and mended dead letters; events come in by the collector's doors
@@ -122,7 +123,8 @@ def _first_problem(problems: Sequence[Any]) -> AlmanacError:
     more = f" There are {len(problems) - 1} more." if len(problems) > 1 else ""
     if problem["type"] == "json_invalid":
         return invalid("The body is not valid JSON.", place=f"byte {place}", way_out=f"The parser says: {problem['ctx']['error']}.")
-    return invalid(f"{place or 'The body'}: {problem['msg']}.", place=place, way_out=f"See /docs for what goes here.{more}")
+    message, way_out = told(problem)
+    return invalid(message, place=place, way_out=f"{way_out or 'See /docs for what goes here.'}{more}")
 
 
 async def _from_framework(request: Request, error: Exception) -> Response:
