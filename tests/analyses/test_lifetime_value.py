@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_lifetime_value as oracle
 from tests.analyses.behind import people_behind
+from tests.analyses.worlds import Worlds, seeds
 
 from almanac.core.errors import AlmanacError
 from almanac.predict import lifetime_value as model
@@ -95,25 +96,32 @@ def same_people(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dic
     return merged, {one: one.removesuffix("-phone") for one in ids}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32), question=questions("historical"), part=st.floats(0.2, 1.2))
-def test_any_historical_value_equals_the_oracle(ask: Any, seed: int, question: dict[str, Any], part: float) -> None:
-    days = LENGTHS[question["period"]]
-    happened = people(seed, 15, days)
-    now = START + timedelta(days=5 + round(days * part))
-    rows = ask(sent(happened), asked(question), now=now)
-    assert rows == oracle.historical(happened, question, now)
+SEEDS = seeds(50)
+
+
+@pytest.fixture(scope="module")
+def worlds(world: Any) -> Worlds:
+    """By how many people there are, the length of the question's periods, and a seed."""
+    keys = [(count, period, seed) for count in (9, 15) for period in LENGTHS for seed in SEEDS]
+    return Worlds(world, keys, lambda key: people(key[2], key[0], LENGTHS[key[1]]))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32), question=questions("predicted"))
-def test_what_the_models_know_equals_the_oracle(world: Any, seed: int, question: dict[str, Any]) -> None:
+@given(seed=st.sampled_from(SEEDS), question=questions("historical"), part=st.floats(0.2, 1.2))
+def test_any_historical_value_equals_the_oracle(world: Any, worlds: Worlds, seed: int, question: dict[str, Any], part: float) -> None:
+    project, happened = worlds[15, question["period"], seed]
+    world.now = START + timedelta(days=5 + round(LENGTHS[question["period"]] * part))
+    assert world.engine.ask(project, asked(question), fresh=True).rows == oracle.historical(happened, question, world.now)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.sampled_from(SEEDS), question=questions("predicted"))
+def test_what_the_models_know_equals_the_oracle(world: Any, worlds: Worlds, seed: int, question: dict[str, Any]) -> None:
     """People with their purchases so far and in the holdout; the few of them carry no prediction."""
-    days = LENGTHS[question["period"]]
-    happened = people(seed, 9, days)
-    now = START + timedelta(days=days + 30)
-    answer = world.ask(sent(happened), asked(question), now=now)
-    expected = oracle.counted(happened, question, now)
+    project, happened = worlds[9, question["period"], seed]
+    world.now = START + timedelta(days=LENGTHS[question["period"]] + 30)
+    answer = world.engine.ask(project, asked(question), fresh=True)
+    expected = oracle.counted(happened, question, world.now)
     assert [{name: row[name] for name in row if name not in PREDICTIONS} for row in answer.rows] == expected
     assert {row[name] for row in answer.rows for name in PREDICTIONS} <= {None}
     words = "bought again; a prediction needs 10" if expected else "Nobody of the range bought anything"
