@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_trend
 from tests.analyses.behind import behind
+from tests.analyses.worlds import Worlds, seeds
 
 from almanac.core.errors import AlmanacError
 
@@ -20,17 +21,28 @@ START = datetime(2025, 12, 1, tzinfo=UTC)
 PLANS = ["pro", "free", "team", "", None, True, 7, "Other"]
 AMOUNTS = [None, 0, 1, 2.5, -3, "4", "x", True, 1e6]
 
-EVENTS = st.lists(
-    st.fixed_dictionaries(
+SEEDS = seeds(200)
+
+
+def happened(seed: int) -> list[dict[str, Any]]:
+    """Random events, few or many."""
+    chance = random.Random(seed)
+    return [
         {
-            "person": st.sampled_from(["ann", "bob", "cat", "dan", None]),
-            "event": st.sampled_from(["visit", "order"]),
-            "time": st.integers(0, 100 * 86400).map(lambda seconds: START + timedelta(seconds=seconds)),
-            "properties": st.fixed_dictionaries({"plan": st.sampled_from(PLANS), "amount": st.sampled_from(AMOUNTS)}),
+            "person": chance.choice(["ann", "bob", "cat", "dan", None]),
+            "event": chance.choice(["visit", "order"]),
+            "time": START + timedelta(seconds=chance.choice([chance.randrange(100 * 86400), 86400 * chance.randrange(100)])),
+            "properties": {"plan": chance.choice(PLANS), "amount": chance.choice(AMOUNTS)},
         }
-    ),
-    max_size=40,
-)
+        for _ in range(chance.choice([0, 1, 2, 5, 10, 20, 40]))
+    ]
+
+
+@pytest.fixture(scope="module")
+def worlds(world: Any) -> Worlds:
+    return Worlds(world, SEEDS, happened)
+
+
 MEASURES = ["count", "unique", "sum", "average", "min", "max", "median", "quantile", "count_per_person"]
 OVER = st.sampled_from([None, None, "1 day", "3 days", "30 days"])
 
@@ -97,10 +109,12 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=EVENTS, question=questions(), now=st.integers(20, 100).map(lambda days: START + timedelta(days=days, hours=5)))
-def test_any_trend_equals_the_oracle(answer: Any, events: list[dict[str, Any]], question: dict[str, Any], now: datetime) -> None:
-    found = answer([{**event, "time": event["time"].isoformat()} for event in events], question, now=now)
-    expected, undefined = oracle_trend.trend(events, question, now)
+@given(seed=st.sampled_from(SEEDS), question=questions(), days=st.integers(20, 100))
+def test_any_trend_equals_the_oracle(world: Any, worlds: Worlds, seed: int, question: dict[str, Any], days: int) -> None:
+    project, events = worlds[seed]
+    world.now = START + timedelta(days=days, hours=5)
+    found = world.engine.ask(project, question)
+    expected, undefined = oracle_trend.trend(events, question, world.now)
     assert [without_numbers(row) for row in found.rows] == [without_numbers(row) for row in expected]
     for row, wanted in zip(found.rows, expected, strict=True):
         assert row["value"] == pytest.approx(wanted["value"]), row
@@ -110,38 +124,46 @@ def test_any_trend_equals_the_oracle(answer: Any, events: list[dict[str, Any]], 
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=EVENTS, question=questions(), seed=st.randoms(use_true_random=False))
+@given(seed=st.sampled_from(SEEDS), question=questions(), chance=st.randoms(use_true_random=False))
 def test_the_people_behind_any_value_are_those_of_the_oracle(
-    world: Any, events: list[dict[str, Any]], question: dict[str, Any], seed: random.Random
+    world: Any, worlds: Worlds, seed: int, question: dict[str, Any], chance: random.Random
 ) -> None:
-    project = world.project()
-    world.insert(project, [{**event, "time": event["time"].isoformat()} for event in events])
+    project, events = worlds[seed]
+    world.now = START + timedelta(days=100)
     rows = world.engine.ask(project, question).rows
     asked = oracle_trend.Asked(events, question)
-    for row in seed.sample(rows, min(3, len(rows))):
+    for row in chance.sample(rows, min(3, len(rows))):
         assert behind(world, project, question, row, ["ann", "bob", "cat", "dan"]) == asked.people(row), row
 
 
-HOURS = st.fixed_dictionaries(
-    {
-        "person": st.sampled_from(["ann", "bob", "cat", None]),
-        "event": st.just("visit"),
-        # Around the change of clocks on 29 March 2026 in Berlin, on 5 April on Lord Howe Island (by half an hour).
-        "time": st.integers(0, 10 * 1440).map(lambda minutes: datetime(2026, 3, 27, tzinfo=UTC) + timedelta(minutes=minutes)),
-        "properties": st.just({}),
-    }
-)
+def visits(seed: int) -> list[dict[str, Any]]:
+    """Around the change of clocks on 29 March 2026 in Berlin, on 5 April on Lord Howe Island (by half an hour)."""
+    chance = random.Random(seed)
+    return [
+        {
+            "person": chance.choice(["ann", "bob", "cat", None]),
+            "event": "visit",
+            "time": datetime(2026, 3, 27, tzinfo=UTC) + timedelta(minutes=chance.choice([1, 30, 60]) * chance.randrange(10 * 24)),
+            "properties": {},
+        }
+        for _ in range(chance.randrange(25))
+    ]
+
+
+@pytest.fixture(scope="module")
+def visited(world: Any) -> Worlds:
+    return Worlds(world, SEEDS[:60], visits)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    events=st.lists(HOURS, max_size=25),
+    seed=st.sampled_from(SEEDS[:60]),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]),
     hours=st.integers(1, 60),
     first=st.integers(28 * 24, 36 * 24),
     length=st.integers(1, 40),
 )
-def test_windows_by_hour_are_elapsed_time(ask: Any, events: list[dict[str, Any]], zone: str, hours: int, first: int, length: int) -> None:
+def test_windows_by_hour_are_elapsed_time(world: Any, visited: Worlds, seed: int, zone: str, hours: int, first: int, length: int) -> None:
     """A window of n hours holds the hours that begin less than n hours before the period does, and the period."""
     begin = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=first)
     over = {"event": "visit", "over": f"{hours} hours"}
@@ -153,7 +175,9 @@ def test_windows_by_hour_are_elapsed_time(ask: Any, events: list[dict[str, Any]]
         "date_from": begin.isoformat(),
         "date_to": (begin + timedelta(hours=length)).isoformat(),
     }
-    rows = ask([{**event, "time": event["time"].isoformat()} for event in events], question, now="2026-05-01T00:00:00Z")
+    project, events = visited[seed]
+    world.now = datetime(2026, 5, 1, tzinfo=UTC)
+    rows = world.engine.ask(project, question).rows
     inside = [event for event in events if event["time"] < begin + timedelta(hours=length)]
     for row in rows:
         period = datetime.fromisoformat(row["period"])

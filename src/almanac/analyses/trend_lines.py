@@ -37,7 +37,8 @@ class Lines:
         first = -plan.sides[side].shown
         values, undefined = self._reckoned(line, group, side) if line.formula else (self._of(plan.place(line, shown=True), group, side), [])
         if plan.running and (line.formula or line.measure != "unique"):
-            values = list(accumulate(value or 0 for value in values))
+            # From the first period that is shown: those before it are read for the windows of other lines.
+            values = [*values[:first], *accumulate(value or 0 for value in values[first:])]
         if plan.question.moving_average:
             values = _smoothed(values, plan.question.moving_average)
         return [_tidy(value) for value in values[first:]], sum(undefined[first:])
