@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analyses import oracle_funnel
 from tests.analyses.behind import behind
+from tests.analyses.worlds import Worlds, seeds
 
 from almanac.core.errors import AlmanacError
 from almanac.core.ports import Definition
@@ -118,25 +119,33 @@ def written(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**event, "time": event["time"].isoformat()} for event in events]
 
 
+# Seed, people, most events of each, minutes between their instants.
+MANY = [(seed, 40, 2 + place % 11, (1, 10, 60, 240)[place % 4]) for place, seed in enumerate(seeds(220))]
+LONG = [(seed, 6, 60, 10) for seed in seeds(30)]
+ALONE = [(seed, 1, 12, 10) for seed in seeds(100)]
+Key = tuple[int, int, int, int]
+
+
+@pytest.fixture(scope="module")
+def worlds(world: Any) -> Worlds:
+    return Worlds(world, [*MANY, *LONG, *ALONE], lambda key: people(*key))
+
+
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    seed=st.integers(0, 2**32),
-    events=st.integers(2, 12),
-    spacing=st.sampled_from([1, 10, 60, 240]),
+    key=st.sampled_from(MANY),
     question=questions(),
     day=st.integers(1, 20),
     converted=st.sampled_from([None, True, False]),
 )
 def test_any_funnel_equals_the_oracle(
-    world: Any, seed: int, events: int, spacing: int, question: dict[str, Any], day: int, converted: bool | None
+    world: Any, worlds: Worlds, key: Key, question: dict[str, Any], day: int, converted: bool | None
 ) -> None:
-    happened = people(seed, 40, events, spacing)
+    project, happened = worlds[key]
     world.now = START + timedelta(days=day)
-    project = world.project()
-    world.insert(project, written(happened))
-    rows = world.engine.ask(project, asked(question)).rows
+    rows = world.engine.ask(project, asked(question), fresh=True).rows
     same(rows, oracle_funnel.funnel(happened, question, world.now))
-    for row in rows[seed % 3 :: max(1, len(rows) // 2)]:
+    for row in rows[key[0] % 3 :: max(1, len(rows) // 2)]:
         if converted is False and (row.get("step") == 1 or question["view"] == "time_to_convert"):
             continue
         asked_row = row if converted is None else {**row, "converted": converted}
@@ -152,41 +161,55 @@ def same(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32), question=questions())
-def test_twenty_steps_over_years_need_wider_marks(ask: Any, seed: int, question: dict[str, Any]) -> None:
+@given(key=st.sampled_from(LONG), question=questions())
+def test_twenty_steps_over_years_need_wider_marks(world: Any, worlds: Worlds, key: Key, question: dict[str, Any]) -> None:
     """Their bits and ten years in microseconds are more than one machine word holds."""
     if question["view"] == "trend":
         question |= {"interval": "month"}
     steps = (question["steps"] * 20)[:20]
     exclusions = [{**item, "from_step": 1, "to_step": 20} for item in question["exclusions"]]
     question |= {"steps": steps, "exclusions": exclusions, "date_from": "2016-01-01", "date_to": "2026-03-01"}
-    happened = people(seed, 6, 60, 10)
-    rows = ask(written(happened), asked(question), now=START + timedelta(days=30))
-    same(rows, oracle_funnel.funnel(happened, question, START + timedelta(days=30)))
+    project, happened = worlds[key]
+    world.now = START + timedelta(days=30)
+    same(world.engine.ask(project, asked(question), fresh=True).rows, oracle_funnel.funnel(happened, question, world.now))
+
+
+TRAITS = [(seed, 40, 2 + place % 11, 10) for place, seed in enumerate(seeds(200))]
+
+
+@pytest.fixture(scope="module")
+def traits(world: Any) -> Worlds:
+    """Every seventh person has a plan of his own."""
+
+    def made(key: Key) -> list[dict[str, Any]]:
+        early = key[0] % 7
+        return [
+            {**event, "person_properties": {"plan": "early" if int(event["person"][1:]) % 7 == early else ""}} for event in people(*key)
+        ]
+
+    return Worlds(world, TRAITS, made)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    seed=st.integers(0, 2**32),
-    events=st.integers(2, 12),
+    key=st.sampled_from(TRAITS),
     question=questions().filter(lambda question: len(question["steps"]) > 1),
     correlate=st.sampled_from(["events", "event_properties", "person_properties"]),
     to_step=st.integers(2, 4),
     converted=st.sampled_from([None, True, False]),
 )
 def test_what_goes_with_conversion_equals_the_oracle(
-    world: Any, seed: int, events: int, question: dict[str, Any], correlate: str, to_step: int, converted: bool | None
+    world: Any, traits: Worlds, key: Key, question: dict[str, Any], correlate: str, to_step: int, converted: bool | None
 ) -> None:
-    happened = people(seed, 40, events, 10)
-    of_people = {event["person"]: {"plan": "early" if seed % 7 == int(event["person"][1:]) % 7 else ""} for event in happened}
+    seed = key[0]
+    project, happened = traits[key]
+    of_people = {event["person"]: event["person_properties"] for event in happened}
     names = [] if correlate == "events" else ["plan"] if correlate == "person_properties" else ["plan", "product"]
     last = min(to_step, len(question["steps"]))
     question |= {"view": "correlation", "breakdown": None, "count": "people", "from_step": 1 + seed % (last - 1), "to_step": last}
     question |= {"correlate": correlate, "properties": names, "limit": 500}
     world.now = START + timedelta(days=20)
-    project = world.project()
-    world.insert(project, [{**event, "person_properties": of_people[event["person"]]} for event in written(happened)])
-    rows = world.engine.ask(project, asked(question)).rows
+    rows = world.engine.ask(project, asked(question), fresh=True).rows
     expected = oracle_funnel.correlation(happened, question, world.now, of_people)
     same(rows, expected)
     for row in rows[:2]:
@@ -202,23 +225,17 @@ OVERLAPPING = st.lists(
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32), steps=OVERLAPPING, minutes=st.sampled_from([30, 60, 1440]))
-def test_in_any_order_an_event_stands_for_one_step_only(ask: Any, seed: int, steps: list[dict[str, Any]], minutes: int) -> None:
+@given(key=st.sampled_from(ALONE), steps=OVERLAPPING, minutes=st.sampled_from([30, 60, 1440]))
+def test_in_any_order_an_event_stands_for_one_step_only(
+    world: Any, worlds: Worlds, key: Key, steps: list[dict[str, Any]], minutes: int
+) -> None:
     """Where steps overlap, nobody is further than the best way to give his events to the steps allows."""
-    happened = people(seed, 1, 12, 10)
-    rows = ask(
-        written(happened),
-        {
-            "kind": "funnel",
-            "steps": steps,
-            "order": "any",
-            "window": f"{minutes} minutes",
-            "date_from": "2026-01-05",
-            "date_to": "2026-01-06",
-        },
-    )
+    project, made = worlds[key]
+    world.now = START + timedelta(days=20)
+    question = {"kind": "funnel", "steps": steps, "order": "any", "window": f"{minutes} minutes", "date_from": "2026-01-05"}
+    rows = world.engine.ask(project, {**question, "date_to": "2026-01-06"}, fresh=True).rows
     level = sum(row["count"] for row in rows)
-    happened.sort(key=lambda event: event["time"])
+    happened = sorted(made, key=lambda event: event["time"])
     windows = [[e for e in happened if timedelta(0) <= e["time"] - s["time"] <= timedelta(minutes=minutes)] for s in happened]
     most = max((matching(window, steps) for window in windows), default=0)
     assert min(most, 1) <= level <= most
