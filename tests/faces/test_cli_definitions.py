@@ -86,7 +86,7 @@ def test_answers_are_written_and_explained(terminal: Terminal) -> None:
         ("metrics:\n  - x", "The file holds no definitions."),
         ("metrics: {a: {event: x}\n", "The file is not YAML"),
         ("metrics: {a: {event: x, measure: sum}}", "The measure sum needs a property."),
-        ("boards: {a: {}}", "There is no section 'boards'."),
+        ("charts: {a: {}}", "There is no section 'charts'."),
     ],
 )
 def test_a_wrong_file_is_refused_naming_the_place(terminal: Terminal, text: str, told: str) -> None:

@@ -200,7 +200,7 @@ def test_all_of_them_as_a_file(house: House, shop: Keys) -> None:
         ({"question": QUESTION, "row": {"status": "new", "period": "2026-03-01"}}, "period", "no period"),
         ({"question": QUESTION, "row": ROW, "after": "next!"}, "after", "not the token"),
         ({"question": QUESTION, "row": ROW, "limit": 0}, "limit", "greater than or equal to 1"),
-        ({"question": QUESTION}, "row", "required"),
+        ({"question": QUESTION}, "row", "is missing"),
         ({"question": {"kind": "horoscope"}, "row": ROW}, "kind", "no question of kind"),
         ({"question": {"kind": "path"}, "row": {"step": 1, "from_node": "no", "to_node": "where"}}, "row", "no row with from_node 'no'"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from almanac.core.settings import Settings
 from almanac.core.sql import Sql
 from almanac.ingest.agents import Places
 from almanac.ingest.load import Loader
+from almanac.ingest.load_plan import PlanFile
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1e6)
@@ -77,6 +79,19 @@ class FewFiles:
         return LogLag(sum(one.size for one in self.waiting.values()), sum(one.events for one in self.waiting.values()), 0.0)
 
 
+_FOLDERS: deque[Path] = deque(maxlen=16)  # of the last benches
+_NEWEST = [0]  # the highest number of a batch that is known of
+
+
+def _after_all_others(folder: Path) -> None:
+    """A load goes on after the last batch that its folder or the ledger names. Benches share a store and have folders of their own, and a
+    deleted project takes its rows of the ledger along: then a number would come twice, and its inserts look made already."""
+    _NEWEST[0] = max(_NEWEST[0], *(PlanFile(other / "load").last_batch() for other in _FOLDERS), 0)
+    _FOLDERS.append(folder)
+    (folder / "load").mkdir(parents=True, exist_ok=True)
+    (folder / "load" / "last.json").write_text(json.dumps({"batch": _NEWEST[0], "segments": []}))
+
+
 class Bench:
     """One project of its own, with a log, a load and the store behind it."""
 
@@ -86,6 +101,7 @@ class Bench:
         self.project = f"i{next(_NUMBERS)}-{uuid.uuid4().hex[:6]}"
         self.log = FewFiles(folder / "log")
         self.settings = Settings(data=folder)
+        _after_all_others(folder)
         self.now = NOW
         self.retention: dict[str, int] = {}
         self.places: Places | None = None

@@ -355,10 +355,10 @@ def test_another_pack_is_another_life_by_the_same_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("rates: [0.5, 0.5]", "rates: [0.5]", "rates: give one from 0 to 1"),
-        ("event: room_opened, weight", "event: room_closed, weight", "browsing: the first is the first step"),
+        ("rates: [0.5, 0.5]", "rates: [0.5]", "Rates: give one from 0 to 1"),
+        ("event: room_opened, weight", "event: room_closed, weight", "Browsing: the first is the first step"),
         ("drawn: [room]}", "drawn: [hall]}", "hall"),
-        ("days: 28", "days: 28\n  weather: fine", "Extra inputs"),
+        ("days: 28", "days: 28\n  weather: fine", "There is no field 'weather'"),
         ("title: Rooms", "title: [", "not valid YAML"),
     ],
 )

@@ -28,8 +28,8 @@ class CatalogProjects:
         return only_id(self.projects())
 
     def projects(self) -> list[dict[str, Any]]:
-        """All of them, by name."""
-        return [shown(project) for project in self._catalog.projects()]
+        """All of them, by name. Whoever opens the catalog itself may do everything: `role` is owner."""
+        return [{**shown(project), "role": "owner"} for project in self._catalog.projects()]
 
     def create_project(self, name: str, *, write_key: str = "", zone: str = "UTC") -> dict[str, Any]:
         """With its keys, in the only moment when they can be read."""
