@@ -24,13 +24,13 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from almanac.adapters import schema
+from almanac.adapters import json_by_column, schema
 from almanac.adapters.durable import sync_file_system
 from almanac.adapters.tenant_wall import refuse_ways_around
 from almanac.core.errors import AlmanacError, Code, conflict, limited, unavailable
 from almanac.core.event import LOG_COLUMNS
 from almanac.core.ports import Column, Limits, Result, Running
-from almanac.core.sql import Sql
+from almanac.core.sql import Sql, sql
 
 log = structlog.get_logger(__name__)
 
@@ -248,6 +248,22 @@ class ClickHouseStore:
             "file({load_paths:String}, 'JSONCompactEachRow', {load_structure:String})",
             {"load_paths": pattern, "load_structure": structure},
         )
+
+    def by_column(self, rows: Sql, keys: Sequence[str], file: Path) -> tuple[Sql, int] | None:
+        """See `EventStore.by_column`."""
+        name, kind = json_by_column.new_name(), json_by_column.tuple_type(keys)
+        self.execute(
+            sql(
+                "INSERT INTO FUNCTION file({column_file:String}, 'Native', {column_written:String})"
+                " SELECT JSONExtract(properties, {column_type:String}), row FROM ($rows)",
+                {"column_file": str(file.resolve()), "column_written": f"`{name}` {kind}, row UInt64", "column_type": kind},
+                rows=rows,
+            ),
+            settings=dict(json_by_column.WRITING),
+        )
+        count = json_by_column.become_json(file, name, keys)
+        read = {"column_file": str(file.resolve()), "column_read": "parsed JSON(max_dynamic_paths = 256), row UInt64"}
+        return Sql("file({column_file:String}, 'Native', {column_read:String})", read), count
 
     def settle(self) -> None:
         """See `EventStore.settle`. The engine leaves it to the system when its files reach the disk. Asking it to wait for each of them

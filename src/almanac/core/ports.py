@@ -201,6 +201,13 @@ class EventStore(Protocol):
         """A table expression that yields the log lines of these files, with the columns of `LOG_COLUMNS`, and `_file`, the file's name."""
         ...
 
+    def by_column(self, rows: Sql, keys: Sequence[str], file: Path) -> tuple[Sql, int] | None:
+        """Parses JSON texts in a fifth of the time that one by one takes. `rows`: a statement with `row` and `properties`, objects whose
+        members are values or lists of values, under no other names than `keys`, which are sorted and neither empty nor hold back quotes,
+        backslashes or dots. Gives a table expression that reads `file`, with `row` and `parsed` in the same order, and how many rows it
+        has; None where the engine cannot."""
+        ...
+
     def settle(self) -> None:
         """Returns when all that was changed before would survive a power cut."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,13 @@ _PUT_AWAY: Final = """(project, event_id) IN (
 )"""
 # From so many lines on, two inserts of half of the messages each: one insert that a token can name runs on one thread.
 _HALVES_FROM: Final = 30_000
+# From so many on, properties are parsed by column: that takes a fifth of the time for each, and some 10 ms for three statements more.
+_BY_COLUMN_FROM: Final = 3_000
+_MOST_COLUMNS: Final = 128  # half of what the JSON column keeps as columns; each costs a little for every event
+_MOST_FORMS: Final = 1_000  # that are looked at
+_COLUMN: Final = re.compile(r"[^`'.\\\x00-\x1f]{1,200}")
+# The batch holds each key once already; merging it while it is inserted took 9.2 instead of 6.1 µs of CPU an event.
+_INSERT: Final = {"max_partitions_per_insert_block": 0, "max_threads": 2, "optimize_on_insert": 0}
 _LIMITS: Final = Limits(seconds=600, memory_bytes=0, result_rows=0, priority=0)
 _CHANNEL: Final = channel(Sql("best_source"), Sql("best_medium"), Sql("best_campaign"), Sql("other_host"), Sql("web_url"))
 
@@ -81,6 +89,7 @@ _SAID: Final = {
     "unread": "String",
     "revenue": "Nullable(Float64)",
     "currency": "LowCardinality(String)",
+    "form": "LowCardinality(String)",
 }
 
 STAGING: Final = (
@@ -139,6 +148,8 @@ class Batch:
         self._fresh = self._unknown = Sql("1")
         self._lines = 0
         self._copies = self._some_known = False
+        self._columns: list[str] = []  # names under which properties are parsed by column
+        self._columnar = Sql("1")
         self._refused = {"again": Sql("0"), "put_away": Sql("0")}
         self.court = Court(store, number, segments, plans)
 
@@ -172,25 +183,62 @@ class Batch:
         for table in ("lines", "known", *TRACKING_TABLES):
             self._store.execute(Sql(f"TRUNCATE TABLE staging.{table}"))
 
-    def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL, which: Sql = _ALL) -> Sql:
+    def _statement(self, name: str, values: Mapping[str, object] | None = None, half: Sql = _ALL, **more: Sql) -> Sql:
         bound = {"batch": self.number, **(values or {})}
-        pieces = {"fresh": self._fresh, "unknown": self._unknown, "half": half, "which": which, **self._refused, **self.court.pieces}
-        return statement("load.sql", name, bound, **pieces)
+        pieces = {"fresh": self._fresh, "unknown": self._unknown, "half": half, "columnar": self._columnar, **self._refused}
+        return statement("load.sql", name, bound, **pieces, **self.court.pieces, **more)
 
     def _insert_events(self) -> None:
-        if self._lines < _HALVES_FROM:
-            self._insert("events")
+        if self._choose_columns() < _HALVES_FROM:
+            self._insert_half(_ALL, "")
         else:
-            _side_by_side([partial(self._insert, "events", half) for half in (0, 1)])
+            _side_by_side([partial(self._insert_half, Sql(f"bitAnd(key, 1) = {half}"), f":{half}") for half in (0, 1)])
 
-    def _insert(self, name: str, half: int | None = None) -> None:
-        # The batch holds each key once already; merging it while it is inserted took 9.2 instead of 6.1 µs of CPU an event.
-        settings = {"max_partitions_per_insert_block": 0, "max_threads": 2, "optimize_on_insert": 0}
-        if half is None:
-            self._store.execute(self._statement(name), token=f"{self.number}:{name}", settings=settings)
-        else:
-            part = self._statement(name, half=Sql(f"bitAnd(key, 1) = {half}"))
-            self._store.execute(part, token=f"{self.number}:{name}:{half}", settings=settings)
+    def _choose_columns(self) -> int:
+        """Picks the names under which this batch's properties are parsed by column, those of its most frequent forms. Returns how many are
+        left to be parsed one by one, at most."""
+        self._columns, self._columnar = [], Sql("0")
+        if self._lines < _BY_COLUMN_FROM:
+            return self._lines
+        names: set[str] = set()
+        fit: list[str] = []
+        left = self._lines
+        forms = self._store.query(self._statement("forms"), limits=_LIMITS).rows
+        for form, times in forms:
+            members = form.split("\x01")
+            if all(map(_COLUMN.fullmatch, members)) and len(names.union(members)) <= _MOST_COLUMNS:
+                names.update(members)
+                fit.append(form)
+                left -= times
+        self._columns = sorted(names)
+        if len(fit) == len(forms) < _MOST_FORMS:
+            self._columnar = Sql("form != ''")
+        elif fit:
+            self._columnar = Sql("form IN ({forms:Array(String)})", {"forms": fit})
+        return left
+
+    def _insert_half(self, half: Sql, mark: str) -> None:
+        file = self._folder / f"columns-{self.number}{mark.replace(':', '-')}.native"
+        try:
+            insert = self._statement("events", half=half, parsed=self._parsed(half, file))
+            self._store.execute(insert, token=f"{self.number}:events{mark}", settings={**_INSERT, "max_threads": 1})
+        finally:
+            file.unlink(missing_ok=True)  # before `settle` would wait for it to reach the disk
+
+    def _parsed(self, half: Sql, file: Path) -> Sql:
+        if self._columns:
+            rows = self._statement("columnar", half=half)
+            made = self._store.by_column(rows, self._columns, file)
+            if made is not None:
+                columns, count = made
+                wanted = int(self._store.query(self._statement("how_many", rows=rows), limits=_LIMITS).rows[0][0])
+                if count == wanted:
+                    return self._statement("parsed_by_column", half=half, columns=columns)
+                log.warning("properties are parsed one by one, because by column some are missing", found=count, wanted=wanted)
+        return self._statement("parsed_one_by_one", half=half)
+
+    def _insert(self, name: str) -> None:
+        self._store.execute(self._statement(name), token=f"{self.number}:{name}", settings=_INSERT)
 
     def _stage(self) -> None:
         try:

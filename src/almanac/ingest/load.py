@@ -36,6 +36,7 @@ _UNCATALOGED_US: Final = 600_000_000  # what may have been loaded and not catalo
 # cost more than they hasten, and at full speed a second one in the same half second takes what the collectors need.
 _PACE: Final = 0.25
 _FULL_PACE: Final = 0.5
+_BUSY_PACE: Final = 0.6
 _FULL: Final = 15_000  # events of a batch from which on the full pace holds
 _LONGEST_PAUSE: Final = 30.0  # seconds between tries while the store is in trouble
 _OLD = "project = {project:String} AND day < {oldest:Date}"
@@ -137,7 +138,8 @@ class Loader:
     def _pace(self) -> float:
         if self.progress.last_bytes > self._settings.batch_size // 2:
             return 0.0  # more is waiting
-        return _FULL_PACE if self.progress.last_events >= _FULL else _PACE
+        # A machine that is busy gets time for the collectors: a small batch costs almost what a larger one does.
+        return max(_FULL_PACE if self.progress.last_events >= _FULL else _PACE, min(2 * self.progress.last_seconds, _BUSY_PACE))
 
     def _failed(self, error: Exception) -> float:
         state = self.progress

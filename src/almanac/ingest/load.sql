@@ -1,5 +1,5 @@
 -- The statements of one batch. Holes: $source (the log lines), $kept (not of a project that is gone), $fresh (not known from another batch, and the first of its message id in this
--- one), $half (one of two halves of the messages, or all), $channel, and of the tracking plan $violations, $plan_version, $judged. The tables of `staging` live in memory and hold one batch.
+-- one), $half (one of two halves of the messages, or all), $columnar (can be parsed by column), $channel, and of the tracking plan $violations, $plan_version, $judged. The tables of `staging` live in memory and hold one batch.
 
 -- name: stage
 -- Log lines as they are, with what identifies them and everything that can be said of a line by itself. It is said here and not in the
@@ -86,7 +86,13 @@ SELECT
         ),
         NULL
     )                                                                                                AS revenue,
-    if(position(properties, '"currency"') > 0, JSONExtractString(properties, 'currency'), '')        AS currency
+    if(position(properties, '"currency"') > 0, JSONExtractString(properties, 'currency'), '')        AS currency,
+    -- The names in an object that can be parsed by column: it is readable, has no objects within, and no name with the separator.
+    if(
+        position(properties, '{', 2) = 0 AND position(properties, '\\u000') = 0,
+        arrayStringConcat(JSONExtractKeys(properties), '\x01'),
+        ''
+    )                                                                                                AS form
 FROM $source
 WHERE $kept
 
@@ -113,7 +119,7 @@ FROM staging.lines
 WHERE ip != '' AND NOT is_server AND ip NOT IN (SELECT address FROM staging.places)
 
 -- name: events
--- The insert itself: what was staged, with what is known of user agents and addresses; the properties are parsed here.
+-- The insert itself: what was staged, with what is known of user agents and addresses; the properties are parsed here, if they aren't yet.
 INSERT INTO events
 (
     project, event, day, person_hash, time, id, id_text, kind, distinct_id, user_id, anonymous_id, device_id, session_id, window_id,
@@ -141,7 +147,7 @@ SELECT
     time_sent,
     time_received,
     time_origin,
-    properties,
+    parsed,
     exact,
     if(groups = '{}', map(), JSONExtract(groups, 'Map(String, String)')),
     url,
@@ -182,12 +188,48 @@ SELECT
 FROM
 (
     SELECT *, if(is_server, '', user_agent) AS agent
-    FROM staging.lines
-    WHERE kind != 'dead_letter' AND $half AND $fresh
+    FROM ($parsed)
 ) AS staged
 LEFT ANY JOIN staging.agents AS agents ON agents.text = agent
 LEFT ANY JOIN staging.places AS place ON place.address = if(staged.is_server, '', staged.ip)
 $judged
+
+-- name: parsed_one_by_one
+SELECT *, properties::JSON(max_dynamic_paths = 256) AS parsed
+FROM staging.lines
+WHERE kind != 'dead_letter' AND $half AND $fresh
+
+-- name: forms
+SELECT form, count() AS times
+FROM staging.lines
+WHERE form != ''
+GROUP BY form
+ORDER BY times DESC, form
+LIMIT 1000
+
+-- name: columnar
+SELECT row, properties
+FROM staging.lines
+WHERE kind != 'dead_letter' AND $half AND $fresh AND $columnar
+
+-- name: how_many
+SELECT count() FROM ($rows)
+
+-- name: parsed_by_column
+-- Both sides of the first half read the same rows in the same order; a row that met another one would be a wrong number in silence.
+SELECT one.*, other.parsed
+FROM
+(
+    SELECT *
+    FROM staging.lines
+    WHERE kind != 'dead_letter' AND $half AND $fresh AND $columnar
+) AS one
+PASTE JOIN (SELECT parsed, row AS same FROM $columns) AS other
+WHERE throwIf(one.row != other.same, 'The rows of a batch are not in order.') = 0
+UNION ALL
+SELECT *, properties::JSON(max_dynamic_paths = 256) AS parsed
+FROM staging.lines
+WHERE kind != 'dead_letter' AND $half AND $fresh AND NOT $columnar
 
 -- name: message_ids
 INSERT INTO message_ids (key, project, batch, day)
