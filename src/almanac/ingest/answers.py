@@ -97,5 +97,14 @@ def preflight(headers: Mapping[bytes, bytes], methods: str) -> Answer:
             (b"access-control-allow-headers", wanted),
             (b"access-control-max-age", PREFLIGHT_SECONDS),
             *(((b"access-control-allow-private-network", b"true"),) if b"access-control-request-private-network" in headers else ()),
+            *_webhook(headers, methods),
         )
     )
+
+
+def _webhook(headers: Mapping[bytes, bytes], methods: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What a sender of webhooks wants to hear that asks before it delivers (CloudEvents, HTTP 1.1 Web Hooks, section 4.2)."""
+    origin = headers.get(b"webhook-request-origin")
+    if origin is None:
+        return ()
+    return ((b"webhook-allowed-origin", origin), (b"webhook-allowed-rate", b"*"), (b"allow", methods.encode()))

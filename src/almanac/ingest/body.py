@@ -32,7 +32,7 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_\-\s]+=*\s*")
 _JSON_START: Final = b'{["'
-_LIST_KEY: Final = re.compile(rb'"(?:batch|events|data|requests)"\s*:\s*\Z')
+LISTS: Final = re.compile(rb'"(?:batch|events|data|requests)"\s*:\s*\Z')
 _ROUNDS: Final = 4  # wrappings that one body may have: gzip in base64 in a form is three
 MOST_VALUES: Final = 2_000_000
 MOST_OBJECTS: Final = 700_000
@@ -61,8 +61,7 @@ def unpack(body: bytes, *, encoding: str, query: Mapping[str, str], limit: int) 
 
     Stops unpacking at `limit` bytes. Raises `invalid` (413, or 400 for what cannot be unpacked).
     """
-    for name in reversed([name.strip().lower() for name in encoding.split(",")] if encoding else []):
-        body = _decompress(body, name, limit)
+    body = decompress(body, encoding=encoding, limit=limit)
     if not body and "data" in query:
         body = query["data"].encode("utf-8", "surrogateescape")
     for _ in range(_ROUNDS):
@@ -77,6 +76,16 @@ def unpack(body: bytes, *, encoding: str, query: Mapping[str, str], limit: int) 
             body = found
         else:
             break
+    return body
+
+
+def decompress(body: bytes, *, encoding: str, limit: int) -> bytes:
+    """The body without the compression that its Content-Encoding announces; nothing else is looked for in it.
+
+    Stops at `limit` bytes. Raises `invalid` (413, or 400 for what cannot be unpacked).
+    """
+    for name in reversed([name.strip().lower() for name in encoding.split(",")] if encoding else []):
+        body = _decompress(body, name, limit)
     return body
 
 
@@ -118,11 +127,12 @@ def mend(body: bytes) -> bytes:
     return body
 
 
-def sever(body: bytes, levels: int) -> tuple[bytes, dict[bytes, bytes]]:
+def sever(body: bytes, levels: int, lists: re.Pattern[bytes] = LISTS, at: int = 2) -> tuple[bytes, dict[bytes, bytes]]:
     """Takes out the messages that nest deeper than `levels`, so that a parser gets through the others.
 
     A message is an element of the list of messages, or the body itself when there is no such list. Each is replaced by a text that stands
-    for it; the second value tells what each of these texts stands for.
+    for it; the second value tells what each of these texts stands for. `lists`: what stands before a list of messages that is not the body;
+    `at`: its level, where the body is 1.
     """
     taken: dict[bytes, bytes] = {}
     pieces: list[bytes] = []
@@ -131,7 +141,7 @@ def sever(body: bytes, levels: int) -> tuple[bytes, dict[bytes, bytes]]:
     for found in _BRACKET.finditer(body):
         if found[1]:
             opened.append(found.start())
-            if found[1] == b"[" and level == 1 and _begins_messages(body, found.start(), len(opened)):
+            if found[1] == b"[" and level == 1 and _begins_messages(body, found.start(), len(opened), lists, at):
                 level = len(opened) + 1
             deepest = max(deepest, len(opened))
         elif found[2] and opened:
@@ -147,8 +157,8 @@ def sever(body: bytes, levels: int) -> tuple[bytes, dict[bytes, bytes]]:
     return b"".join(pieces), taken
 
 
-def _begins_messages(body: bytes, start: int, level: int) -> bool:
-    return level == 1 or (level == 2 and _LIST_KEY.search(body, max(0, start - 40), start) is not None)
+def _begins_messages(body: bytes, start: int, level: int, lists: re.Pattern[bytes], at: int) -> bool:
+    return (level == 1 and at == 2) or (level == at and lists.search(body, max(0, start - 40), start) is not None)
 
 
 def depth(value: bytes) -> int:
