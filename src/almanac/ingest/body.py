@@ -113,6 +113,13 @@ def clean(body: bytes) -> bytes:
     return body
 
 
+def plain(text: str) -> str:
+    """A text of an address or a form, read with `surrogateescape`, with U+FFFD for what was no UTF-8; surrogate pairs are joined."""
+    if text.isascii():
+        return text
+    return _joined(text.encode("utf-8", "surrogateescape").decode("utf-8", "almanac_tolerant"))
+
+
 def mend(body: bytes) -> bytes:
     """Makes JSON of what a strict parser refused, after `clean`: NaN and Infinity become texts, control characters in texts their escapes.
     Raises `invalid` for what is not JSON at all."""

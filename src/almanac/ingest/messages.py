@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -234,7 +235,7 @@ def instant(text: str) -> str:
         return text
     try:
         number = float(text)
-        while abs(number) >= 1e11:
+        while 1e11 <= abs(number) < math.inf:
             number /= 1000
         return (_EPOCH + timedelta(seconds=number)).isoformat()
     except (ValueError, OverflowError):

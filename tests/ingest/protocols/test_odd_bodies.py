@@ -208,3 +208,10 @@ def test_ten_megabytes_in_one_event_are_too_large_for_an_event_and_fine_for_a_bo
     assert [event.name for event in door.events] == ["small"]
     assert [letter["reason"] for letter in door.dead] == ["too_large"]
     assert len(door.dead[0]["original"]) > 10_000_000
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999", "nan", "9" * 400, "12e12x"])
+def test_a_time_that_is_none_stays_as_it_was_sent(text: str, door: Any) -> None:
+    """Dividing it until it is a count of seconds must come to an end."""
+    assert door.post("/v1/batch", {"batch": [{"type": "track", "event": "e", "userId": "u", "timestamp": text}]}).status == 200
+    assert [event.client_time for event in door.events] == [text]
