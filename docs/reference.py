@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from docs.conformance import conformance_page, sdks_page
 from docs.conventions import conventions_page
 
 from almanac.core.analysis import registry
@@ -37,7 +38,12 @@ def settings_page() -> str:
 
 def pages() -> dict[str, Callable[[], str | None]]:
     """File name -> what it holds; None where that cannot be known here."""
-    found: dict[str, Callable[[], str | None]] = {"settings.md": settings_page, "conventions.md": conventions_page}
+    found: dict[str, Callable[[], str | None]] = {
+        "settings.md": settings_page,
+        "conventions.md": conventions_page,
+        "conformance.md": conformance_page,
+        "sdks.md": sdks_page,
+    }
     for kind, analysis in registry().items():
         found[f"questions/{kind}.md"] = lambda analysis=analysis: question_page(analysis)
     return found

@@ -4,87 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from almanac.core.event import LINE_DECODER, Event
+from tests.sdks.collector import Server, free_port
 
 HERE = Path(__file__).parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Server:
-    port: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def lines(self) -> list[Event]:
-        return [LINE_DECODER.decode(line) for line in self.log.read_bytes().splitlines()] if self.log.exists() else []
-
-    def events(self, count: int, seconds: float = 20.0) -> list[Event]:
-        """All events, once there are `count` of them."""
-        until = time.monotonic() + seconds
-        while len(self.lines) < count and time.monotonic() < until:
-            time.sleep(0.05)
-        found = self.lines
-        assert [event.name for event in found if event.kind == "dead_letter"] == []
-        return found
-
-    @property
-    def unknown(self) -> list[str]:
-        file = self.log.with_suffix(".unknown")
-        return file.read_text().splitlines() if file.exists() else []
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """The collector behind its own HTTP server."""
-    made = Server(free_port(), tmp_path / "log.jsonl")
-    command = [sys.executable, "server.py", str(made.port)]
-    environment = {**os.environ, "ALMANAC_TEST_LOG": str(made.log)}
-    with subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        try:
-            _wait(made, process)
-            yield made
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
-
-
-def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            assert process.stderr is not None
-            raise AssertionError(process.stderr.read().decode())
-        try:
-            with urllib.request.urlopen(server.url + "/up", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise AssertionError("the collector did not start")
+    with Server(free_port(), tmp_path / "log.jsonl").running() as made:
+        yield made
 
 
 @dataclass

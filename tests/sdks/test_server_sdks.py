@@ -41,7 +41,7 @@ PRICE = {"price": 12.5, "label": "Grüße 🎉"}
 SEGMENT = {
     "Viewed": {"kind": "track", "id": "a1", "properties": PRICE},
     "identify": {"kind": "identify", "id": "u1", "merges": [("a1", "u1", "identify")], "profile": {"set": {"plan": "pro"}}},
-    "Bought": {"kind": "track", "id": "u1"},
+    "Bought": {"kind": "track", "id": "u1", "properties": {"revenue": 12.5, "currency": "EUR"}},
     "alias": {"kind": "alias", "id": "u2", "merges": [("u1", "u2", "alias")]},
     "group": {
         "kind": "group",
@@ -74,7 +74,7 @@ def test_segment_python(packed: bool, server: Any, flaky: Callable[..., Any]) ->
     client = Client("test-write-key", host=line.url, gzip=packed, on_error=lambda error, batch: errors.append(error), upload_interval=0.1)
     client.track(anonymous_id="a1", event="Viewed", properties=PRICE)
     client.identify("u1", anonymous_id="a1", traits={"plan": "pro"})
-    client.track("u1", "Bought")
+    client.track("u1", "Bought", {"revenue": 12.5, "currency": "EUR"})
     client.alias("u1", "u2")
     client.group("u1", "acme", {"seats": 5})
     client.page("u1", None, "Home", {"url": "https://x.example/"})
@@ -117,12 +117,12 @@ def test_posthog_python(mode: str, server: Any, flaky: Callable[..., Any]) -> No
 @pytest.mark.node
 def test_segment_node(server: Any, flaky: Callable[..., Any], node: Callable[..., None]) -> None:
     line = flaky(*FAILURES)
-    node("segment_node.mjs", line.url)
+    node("drivers/segment_node.mjs", line.url, "test-write-key")
     events = server.events(7)
     once(events)
     found = meaning(events)
     assert found == SEGMENT
-    assert {event.client_time for event in events if event.name == "Bought"} == {"2026-02-28T12:00:00+02:00"}
+    assert {event.client_time for event in events if event.name == "Login"} == {"2026-02-28T12:00:00+02:00"}
     sent = {message["messageId"] for body in line.bodies() for message in body["batch"]}
     assert len(line.refused) == 3
     assert sent <= {event.event_id for event in events}
@@ -133,7 +133,7 @@ def test_segment_node(server: Any, flaky: Callable[..., Any], node: Callable[...
 def test_posthog_node(mode: str, server: Any, flaky: Callable[..., Any], node: Callable[..., None], monkeypatch: Any) -> None:
     monkeypatch.setenv("POSTHOG_CAPTURE_MODE", mode)
     line = flaky(*FAILURES)
-    node("posthog_node.mjs", line.url)
+    node("drivers/posthog_node.mjs", line.url, "test-write-key")
     events = server.events(6)
     once(events)
     found = meaning(events)

@@ -14,6 +14,7 @@ import pytest
 
 RECORDINGS = Path(__file__).parents[3] / ".." / "shared" / "recordings"
 SDKS = {"segment_python": 275, "rudder_node": 141, "posthog_python": 303, "posthog_js": 29}  # events in each recording
+PROTOCOLS = {"segment_python": "segment", "rudder_node": "rudderstack", "posthog_python": "posthog", "posthog_js": "posthog"}
 EVENT_PATHS = ("/v1/batch", "/batch/", "/e/", "/i/v0/e/", "/i/v1/analytics/events", "/i/v0/ai/batch/", "/s/")
 
 
@@ -54,7 +55,7 @@ def test_every_message_becomes_one_event(sdk: str, door: Any) -> None:
         assert door.dead == []
         assert len(door.events) == len(expected)
         for event, message in zip(door.events, expected, strict=True):
-            assert event.project == "p1"
+            assert (event.project, event.protocol) == ("p1", PROTOCOLS[sdk])
             assert event.event_id == (message.get("messageId") or message["uuid"])
             assert event.name == (message.get("event") or message.get("name") or message["type"])
             assert event.client_time == (message.get("timestamp") or message.get("originalTimestamp"))

@@ -1,4 +1,4 @@
-"""Segment's and RudderStack's messages, one of each type, worked by hand."""
+"""Segment's messages, one of each type, worked by hand."""
 
 from __future__ import annotations
 
@@ -160,30 +160,6 @@ def test_messages_of_one_request_do_not_share_what_is_not_theirs(door: Any, say:
         {**own, "event_id": "m3"},
         {**server, "event_id": "m4", "is_server": True, "flags": {"channel": "server"}},
     ]
-
-
-def test_rudderstack_keeps_traits_in_the_context(door: Any, say: Any) -> None:
-    context = {"traits": {"plan": "pro"}, **PYTHON}
-    sent = {
-        "type": "identify",
-        "messageId": "m1",
-        "originalTimestamp": "2026-11-20T21:09:59Z",
-        "sentAt": "2026-11-20T21:09:59.500Z",
-        "userId": "u1",
-        "channel": "server",
-        "integrations": {"All": True},
-        "context": context,
-    }
-    assert only(door, say, sent) == event(
-        kind="identify",
-        name="identify",
-        sent_time="2026-11-20T21:09:59.500Z",
-        distinct_id="u1",
-        user_id="u1",
-        profile={"set": {"plan": "pro"}},
-        context={"traits": {"plan": "pro"}},
-        flags={"integrations": {"All": True}, "channel": "server"},
-    )
 
 
 def test_nothing_undocumented_is_lost(door: Any, say: Any) -> None:

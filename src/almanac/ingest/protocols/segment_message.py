@@ -71,6 +71,12 @@ class Builder:
         self._shared = BLANK
         self._traits = self._consent = NONE
 
+    def traits(self, m: Message) -> Raw:
+        """The message's `context.traits`."""
+        if m.context != self._context or m.channel != self._channel:
+            self._share(m)
+        return self._traits
+
     def __call__(self, index: int, m: Message, unknown: Fields = NOTHING) -> Event:
         """The event of the message at place `index`; `unknown`: undocumented members. Raises `UnfitError`."""
         if m.context != self._context or m.channel != self._channel:
@@ -108,8 +114,8 @@ class Builder:
         call, raw = self._call, m.context
         shared, self._traits, self._consent = lifted(raw, self._limit)
         shared.project, shared.received_us, shared.sent_time = call.project, call.received_us, self._sent
-        library = shared.library
-        if is_server_library(library) if library else m.channel == "server" or call.from_server:
+        shared.protocol = call.protocol
+        if self._is_server(m, shared.library):
             shared.is_server = True
         else:
             if not shared.ip:
@@ -117,6 +123,9 @@ class Builder:
             if not shared.user_agent:
                 shared.user_agent = call.user_agent
         self._shared, self._context, self._channel = shared, raw, m.channel
+
+    def _is_server(self, m: Message, library: str) -> bool:
+        return is_server_library(library) if library else m.channel == "server" or self._call.from_server
 
     def _keep(self, event: Event, m: Message, unknown: Fields) -> None:
         """Keeps the sender's switches in `flags`, and what has no home of its own in `rest`."""
