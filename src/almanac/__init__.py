@@ -5,6 +5,8 @@
     client.ask(almanac.Trend(series=["signup"])).to_pandas()
 
 The models of all kinds of question are names of this module, and so are Metric and Segment.
+
+An app that sends events uses `almanac.Client("wk_…", "http://host:8000")`, which loads nothing of the engine.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ import pathlib  # not its Path: that is a kind of question here
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from almanac.web.answers import Client
+    from almanac.sdk import Client as Client
+    from almanac.web import answers
 
+_SDK = "Client"
 _SAVED = {"Metric": "almanac.core.metrics", "Segment": "almanac.core.filters"}
 
 __all__ = ["open"]  # and the question models, by `__getattr__`
 
 
-def open(target: str | pathlib.Path, key: str | None = None, project: str | None = None) -> Client:  # noqa: A001
+def open(target: str | pathlib.Path, key: str | None = None, project: str | None = None) -> answers.Client:  # noqa: A001
     """A client of the server at `target` (its address, with a read or admin `key`), or of a data folder.
 
     A data folder is asked through the server that runs on it, or else opened in this process until the client is closed. `project`, an
@@ -49,6 +53,8 @@ def open(target: str | pathlib.Path, key: str | None = None, project: str | None
 
 
 def __getattr__(name: str) -> Any:
+    if name == _SDK:
+        return importlib.import_module("almanac.sdk").Client
     if name[:1].isupper():  # a module of this package that is not imported yet is looked for here too
         from almanac.core.analysis import registry
 
@@ -63,4 +69,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from almanac.core.analysis import registry
 
-    return sorted([*globals(), *_SAVED, *(analysis.question.__name__ for analysis in registry().values())])
+    return sorted([*globals(), _SDK, *_SAVED, *(analysis.question.__name__ for analysis in registry().values())])
