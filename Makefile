@@ -33,6 +33,8 @@ run: .venv/runs  ## set everything up, load the demo, serve it on port 8000
 
 test: .venv/sdks  ## set everything up, run all tests
 	$(BIN)/python tools/ui.py npm test --silent
+	$(BIN)/python tools/sdk.py test
+	$(BIN)/python tools/sdk.py
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 nightly: .venv/sdks  ## the long rounds: fifty kills under load, all laws with new examples
@@ -46,6 +48,7 @@ check: .venv/develops  ## format, lint, types, import floors, docs in step
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python tools/ui.py types --check
 	$(BIN)/python tools/ui.py npm run --silent check
+	$(BIN)/python tools/sdk.py check
 
 format: .venv/develops  ## format and mend what can be mended
 	$(BIN)/ruff format .
@@ -54,10 +57,12 @@ format: .venv/develops  ## format and mend what can be mended
 bench: .venv/develops  ## measure; each row is a ratio within one run; writes docs/benchmarks.md
 	$(BIN)/python -m bench
 
-ui: .venv/develops  ## write the web app's types from the API, build it anew
+ui: .venv/develops  ## write the web app's types from the API, build it and the web SDK anew
 	$(BIN)/python tools/ui.py types
 	$(BIN)/python tools/ui.py npm run --silent format
 	$(BIN)/python tools/ui.py
+	$(BIN)/python tools/sdk.py format
+	$(BIN)/python tools/sdk.py
 
 docs: .venv/develops  ## write the generated reference pages
 	$(BIN)/python -m docs.reference

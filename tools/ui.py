@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,16 +67,21 @@ def types(*, check: bool = False) -> bool:
 
 def digest() -> str:
     """What the app is built from, as one hash."""
+    return digest_of(UI, _sources())
+
+
+def digest_of(folder: Path, files: Iterable[Path]) -> str:
+    """Files below a folder, their names and contents, as one hash."""
     found = hashlib.sha256()
-    for path in _sources():
-        found.update(f"{path.relative_to(UI).as_posix()}\0".encode())
+    for path in files:
+        found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
         found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()
 
 
-def run(script: str, *arguments: str) -> None:
-    """A script of the app's parts, by Node. Raises RuntimeError with what it printed."""
-    _call(_node(), script, *arguments)
+def run(script: str, *arguments: str, folder: Path = UI) -> None:
+    """A script of the app's parts, by Node, in `folder`. Raises RuntimeError with what it printed."""
+    _call(_node(), script, *arguments, folder=folder)
 
 
 def npm(*arguments: str) -> None:
@@ -110,9 +115,9 @@ def _npm() -> str:
     raise RuntimeError(f"There is no npm beside {node}.")
 
 
-def _call(*command: str) -> None:
+def _call(*command: str, folder: Path = UI) -> None:
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
-    done = subprocess.run(command, cwd=UI, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"The web app could not be built; set {SKIP}=1 to do without it.\n{done.stdout}\n{done.stderr}")
 

@@ -35,6 +35,7 @@ from almanac.web import (
     people,
     questions,
     reads,
+    sdk_files,
     sharing,
     tables,
     tracking,
@@ -99,6 +100,7 @@ def create_app(rooms: Rooms) -> FastAPI:
         mcp.router,
         page.router,
         app_files.router,
+        sdk_files.router,
     ):
         app.include_router(part)
     live.install(app, rooms)

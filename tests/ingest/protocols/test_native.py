@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from almanac.core.event import Event
 
 EVENT = {"event": "Ticket Bought", "id": "i1", "time": "2026-11-20T21:09:59Z", "user_id": "u1", "properties": {"price": 12.5}}
 
@@ -159,3 +163,29 @@ def test_what_is_refused(doors: Any) -> None:
 def test_reading_the_latest_events_belongs_to_others(door: Any) -> None:
     assert door.send("GET", "/api/v1/events").status == 299
     assert door.send("POST", "/api/v1/projects/p/ask").status == 299
+
+
+def test_cookieless_people_have_the_ids_of_a_day(doors: Any, tmp_path: Path) -> None:
+    door = doors(data=tmp_path)
+    event = {"event": "viewed", "cookieless": True}
+
+    def sent(*, agent: str = "Mozilla/5.0 A", peer: str = "203.0.113.9", key: str = "test-write-key", **more: Any) -> Event:
+        assert door.post("/api/v1/events", {**event, **more}, key=key, headers={"user-agent": agent}, peer=peer).status == 200
+        return door.events[-1]
+
+    first = sent()
+    assert first.distinct_id == first.anonymous_id
+    assert re.fullmatch(r"c:[0-9a-f]{32}", first.distinct_id)
+    assert first.ip == "203.0.113.0"
+    assert sent(peer="2001:db8:1:2:3::4").ip == "2001:db8:1::"
+    assert sent().distinct_id == first.distinct_id
+    others = [sent(agent="Mozilla/5.0 B"), sent(peer="203.0.113.10"), sent(key="other-write-key")]
+    assert len({one.distinct_id for one in (first, *others)}) == 4
+    known = sent(user_id="u1")
+    assert (known.distinct_id, known.anonymous_id, known.ip) == ("u1", "", "203.0.113.0")
+    assert sent(cookieless=False).distinct_id == ""
+    (file,) = (tmp_path / "run").iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("day-2026-11-20", 0o600)
+    door.now_us += 86_400_000_000
+    assert sent().distinct_id != first.distinct_id
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["day-2026-11-21"]

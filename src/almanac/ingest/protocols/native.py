@@ -17,6 +17,7 @@ events, `{"batch": [event …], "sent_at"}`, or one event a line (NDJSON). An ev
      "library": {"name": "almanac-web", "version": "1.0.0"},
      "is_server": true,                     the request's address and User-Agent say nothing about the person
      "keep_time": true,                     do not correct the sender's clock
+     "cookieless": true,                    the sender keeps no id: who sends from this address with this browser is one person today
      "context": {}, "flags": {}}
 
 An event of kind identify with a user_id and an anonymous_id says that they are one person. Unknown members are kept.
@@ -37,6 +38,7 @@ from almanac.ingest import body as bodies
 from almanac.ingest import messages as reading
 from almanac.ingest.answers import SUCCESS, Answer, as_json
 from almanac.ingest.call import Call, Protocol, Route
+from almanac.ingest.daily_ids import coarse, daily_id
 from almanac.ingest.messages import NONE, NOTHING, Fields, Shape, UnfitError
 
 
@@ -65,6 +67,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=Fa
     write_key: str | None = None
     is_server: bool | None = None
     keep_time: bool | None = None
+    cookieless: bool | None = None
     properties: Raw = NONE
     person: Raw = NONE
     groups: Raw = NONE
@@ -189,6 +192,8 @@ class _Builder:
             event.device_id = device
         event.distinct_id = item.distinct_id or user or anonymous or device or ""
         self._describe(event, item)
+        if item.cookieless:
+            self._forget(event)
         unknown = _take_objects(event, item, unknown, self._limit)
         id_ = item.id
         event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, item, unknown)
@@ -222,6 +227,15 @@ class _Builder:
         if item.library is not NONE:
             library = _LIBRARY.lenient(item.library)
             event.library, event.library_version = library.name or "", library.version or ""
+
+    def _forget(self, event: Event) -> None:
+        """Gives somebody without ids the day's, and keeps no more of the address than tells the country."""
+        if not event.distinct_id:
+            call = self._call
+            event.distinct_id = event.anonymous_id = daily_id(
+                call.settings.data, call.received_us, call.project, event.ip, event.user_agent
+            )
+        event.ip = coarse(event.ip)
 
 
 def _said(item: Item) -> tuple[str, str]:

@@ -9,6 +9,24 @@ export interface Snippet {
 
 export const SNIPPETS: Snippet[] = [
   {
+    id: "web",
+    label: "Web page",
+    language: "html",
+    text: (host, key) => `<script>
+  (function (page, q) {
+    page.almanac = page.almanac || { q: q };
+    "init track page identify alias group revenue register consent reset".split(" ").forEach(function (name) {
+      page.almanac[name] = page.almanac[name] || function () { q.push([name].concat([].slice.call(arguments))); };
+    });
+  })(window, []);
+</script>
+<script async src="${host}/sdk/almanac.js" data-key="${key}"></script>
+
+<script>
+  almanac.track("signed_up", { plan: "pro" });
+</script>`,
+  },
+  {
     id: "curl",
     label: "curl",
     language: "shell",
