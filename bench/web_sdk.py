@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import shutil
 import statistics
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bench.report import Row
@@ -30,39 +33,64 @@ def web_sdk(rounds: int) -> Iterator[Row]:
     a page with the SDK and the same page without it, by turns."""
     from playwright.sync_api import sync_playwright
 
-    with Server() as server, sync_playwright() as driver:
+    with Server() as server, sync_playwright() as driver, _site() as (site, pages):
         with urllib.request.urlopen(server.url + "/sdk/manifest.json", timeout=30) as answer:
             size = json.load(answer)["almanac.js"]["gzip_bytes"]
         yield Row("web SDK: the core, gzip", size, "bytes", size / 5000, "5 kB", "< 5 kB")
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         script = f'<script src="{server.url}/sdk/almanac.js" data-key="{server.write_key}"></script>'
-        starts = [_start(browser, script) - _start(browser, "") for _ in range(rounds)]
+        pages.update({"/with": _PAGE.format(script=script), "/without": _PAGE.format(script="")})
+        starts = [_start(browser, f"{site}/with") - _start(browser, f"{site}/without") for _ in range(rounds)]
         yield _row("web SDK: main thread at the start", statistics.median(starts), 15)
-        events = [_events(browser, script) for _ in range(max(3, rounds // 4))]
+        events = [_events(browser, f"{site}/with") for _ in range(max(3, rounds // 4))]
         yield _row("web SDK: main thread for each event", statistics.median(events), 3)
         browser.close()
+
+
+@contextmanager
+def _site() -> Iterator[tuple[str, dict[str, str]]]:
+    """A site on this host: its address, and its pages by path."""
+    pages: dict[str, str] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+        def do_GET(self) -> None:
+            body = pages.get(self.path, "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.server_port}", pages
+    listener.shutdown()
+    listener.server_close()
 
 
 def _row(name: str, milliseconds: float, most: float) -> Row:
     return Row(name, milliseconds, "ms CPU", milliseconds / most, f"{most:g} ms", f"< {most:g} ms")
 
 
-def _start(browser: Any, script: str) -> float:
+def _visit(address: str) -> Callable[[Any], None]:
+    """Opens the page, and waits until its first view is sent."""
+
+    def visit(page: Any) -> None:
+        page.goto(address)
+        time.sleep(1.5)
+
+    return visit
+
+
+def _start(browser: Any, address: str) -> float:
     """Milliseconds of the main thread from nothing to a loaded page whose first view is sent."""
-
-    def visit(page: Any) -> None:
-        page.goto("http://shop.test/")
-        time.sleep(1.5)
-
-    return _measured(browser, script, visit)[0]
+    return _measured(browser, _visit(address))[0]
 
 
-def _events(browser: Any, script: str) -> float:
+def _events(browser: Any, address: str) -> float:
     """Milliseconds of the main thread that one event adds."""
-
-    def visit(page: Any) -> None:
-        page.goto("http://shop.test/")
-        time.sleep(1.5)
 
     def idle(page: Any) -> None:
         page.evaluate(_LOOP, False)
@@ -70,15 +98,14 @@ def _events(browser: Any, script: str) -> float:
     def told(page: Any) -> None:
         page.evaluate(_LOOP, True)
 
-    _, without, with_ = _measured(browser, script, visit, idle, told)
+    _, without, with_ = _measured(browser, _visit(address), idle, told)
     return (with_ - without) / _EVENTS
 
 
-def _measured(browser: Any, script: str, *acts: Callable[[Any], None]) -> list[float]:
+def _measured(browser: Any, *acts: Callable[[Any], None]) -> list[float]:
     """Milliseconds of the main thread's CPU that each act took, in a fresh profile."""
     context = browser.new_context()
     page = context.new_page()
-    page.route("http://shop.test/**", lambda route: route.fulfill(body=_PAGE.format(script=script), content_type="text/html"))
     tools = context.new_cdp_session(page)
     tools.send("Performance.enable", {"timeDomain": "threadTicks"})
     took = []
