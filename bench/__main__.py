@@ -1,5 +1,5 @@
-"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness live questions clients web-sdk footprint soak.
-`--full` adds those that need an hour and 10 GB of disk: questions over 100 M events."""
+"""`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness live questions clients web-sdk footprint protocols
+soak. `--full` adds those that need an hour and 10 GB of disk: questions over 100 M events."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bench.clients import clients
 from bench.footprint import footprint
 from bench.ingest import batches, freshness, soak
 from bench.live import live
+from bench.protocols import protocols
 from bench.questions import great_questions, questions
 from bench.report import Row, show, write
 from bench.web_sdk import web_sdk
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> None:
         "freshness": lambda: freshness(10 if quick else 30),
         "clients": lambda: clients(5 if quick else 15),
         "web-sdk": lambda: web_sdk(5 if quick else 15),
+        "protocols": lambda: protocols(5 if quick else 15),
         "live": lambda: live(6 if quick else 15),
         "soak": lambda: soak(60 if quick else 1800),
     }

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 from bench.bodies import acts, bodies
 
+from almanac.ingest.protocols import registry
 
-@pytest.mark.parametrize("protocol", bodies())
+
+def test_every_protocol_is_measured() -> None:
+    assert registry().keys() <= bodies().keys()
+
+
+@pytest.mark.parametrize("protocol", registry())
 def test_each_act_is_one_event(protocol: str, door: Any) -> None:
     done = acts()
     for request in bodies()[protocol]("test-write-key", done):
