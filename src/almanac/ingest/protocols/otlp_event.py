@@ -240,23 +240,26 @@ class Group:
         self, index: int, event: Event, said: dict[str, Any], rest: dict[str, Any], *, timed: bool, key: bytes | None = None
     ) -> Event:
         """Fills in who and where, properties, rest and the id."""
+        properties = more = b""
         if said:
             lift(event, said, self._own, place=event.kind != "span" and event.kind != "metric")
-            event.properties = self._written(said)
+            properties = self._written(said)
+            event.properties = Raw(properties)
         if rest:
-            event.rest = self._written(rest)
-        head = f"{event.kind}\0{event.name}\0{event.client_time}\0{event.sent_time}\0"
+            more = self._written(rest)
+            event.rest = Raw(more)
+        head = f"{event.kind}\0{event.name}\0{event.client_time}\0{event.sent_time}"
         if not timed:  # each is an event of its own
-            head += f"{self._call.received_us}\0{index}\0"
-        event.event_id = derived_id((key or self._key) + head.encode("utf-8", "replace") + bytes(event.properties) + bytes(event.rest))
+            head += f"\0{self._call.received_us}\0{index}"
+        event.event_id = derived_id(b"\0".join((key or self._key, head.encode("utf-8", "replace"), properties, more)))
         return event
 
-    def _written(self, members: dict[str, Any]) -> Raw:
+    def _written(self, members: dict[str, Any]) -> bytes:
         """The members as JSON. Raises `UnfitError` when they nest too deep."""
         written, limit = _ENCODE(members), self._limit
         if len(written) > 2 * limit and written.count(b"{") + written.count(b"[") > limit:
             reading.checked(written, limit)
-        return Raw(written)
+        return written
 
 
 # ------------------------------------------------------------------ pieces

@@ -29,7 +29,21 @@ _PATHS: Final = {
 }
 _SHORT: Final = 64  # bytes of an attribute that is remembered
 _REMEMBERED: Final = 20_000
-_met: dict[bytes, tuple[str, Any]] = {}
+
+
+class _Met(dict[bytes, tuple[str, Any]]):
+    """Attributes that were read before, by their bytes; reads those that were not."""
+
+    def __missing__(self, raw: bytes) -> tuple[str, Any]:
+        pair: tuple[str, Any] = _checked(_key_and_value, raw)
+        if len(raw) <= _SHORT and type(pair[1]) not in (dict, list):
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[raw] = pair
+        return pair
+
+
+_met: Final = _Met()
 
 
 # ------------------------------------------------------------ values
@@ -37,17 +51,12 @@ _met: dict[bytes, tuple[str, Any]] = {}
 
 def attributes(items: Sequence[bytes]) -> dict[str, Any]:
     """Attributes by their keys; of several with one key the last. Raises `UnfitError`."""
-    found = {}
-    met = _met.get
-    for raw in items:
-        key, value_ = met(raw) or _pair(raw)
-        found[key] = value_
-    return found
+    return dict(map(_met.__getitem__, items[:]))  # a list of them is twice as fast as one by one
 
 
 def repeated(items: Sequence[bytes]) -> list[list[Any]]:
     """Keys and values of the attributes that another with the same key follows."""
-    pairs = [_pair(raw) for raw in items]
+    pairs = [_met[raw] for raw in items]
     last = {key: place for place, (key, _) in enumerate(pairs)}
     return [[key, value_] for place, (key, value_) in enumerate(pairs) if last[key] != place]
 
@@ -55,15 +64,6 @@ def repeated(items: Sequence[bytes]) -> list[list[Any]]:
 def value(raw: bytes) -> Any:
     """A value of any type as Python's own: bytes as `{"bytesValue": base64}`, none as None. Raises `UnfitError`."""
     return _checked(_value, raw)
-
-
-def _pair(raw: bytes) -> tuple[str, Any]:
-    pair: tuple[str, Any] = _checked(_key_and_value, raw)
-    if len(raw) <= _SHORT and type(pair[1]) not in (dict, list):
-        if len(_met) >= _REMEMBERED:
-            _met.clear()
-        _met[raw] = pair
-    return pair
 
 
 def _checked(read: Any, raw: bytes) -> Any:
