@@ -51,7 +51,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
             raise ValueError("as asked for")
         await send({"type": "http.response.body", "body": b""})
         return
-    await send({"type": "http.response.start", "status": 204 if scope["path"] == "/nothing" else 200, "headers": []})
+    parting = [(b"connection", scope["query_string"])] if scope["path"] == "/parting" else []
+    await send({"type": "http.response.start", "status": 204 if scope["path"] == "/nothing" else 200, "headers": parting})
     await send({"type": "http.response.body", "body": b"" if scope["path"] == "/nothing" else answer})
 
 
@@ -189,6 +190,13 @@ def test_the_connection_ends_when_the_sender_says_so(running: Callable[..., Runn
             got = _all(connection, 3)
         assert b"connection: close\r\n" in got
         assert time.monotonic() - began < 2
+
+
+def test_the_connection_ends_when_the_app_says_so(running: Callable[..., Running]) -> None:
+    paths = (b"/parting?keep-alive", b"/parting?close", b"/late")
+    got = running().say(b"".join(b"GET " + path + b" HTTP/1.1\r\nhost: x\r\n\r\n" for path in paths))
+    assert [told["path"] for told in _told(got)] == ["/parting", "/parting"]
+    assert got.lower().count(b"\r\nconnection:") == got.count(b"\r\nconnection: close\r\n") == 1
 
 
 def test_a_sender_may_stop_sending_and_wait(running: Callable[..., Running]) -> None:

@@ -16,7 +16,7 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 
 BODY_BUFFER: Final = 256 << 10  # bytes of a body that wait for the app before the sender has to
 STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_OURS: Final = frozenset({b"connection", b"transfer-encoding", b"date"})
+_OURS: Final = frozenset({b"transfer-encoding", b"date"})
 _BODILESS: Final = (204, 304)
 
 _log = logging.getLogger("almanac.http")
@@ -152,7 +152,9 @@ class Request:
         sized = False
         lines = []
         for name, value in head["headers"]:
-            if name not in _OURS:
+            if name == b"connection":
+                self.stays = self.stays and value != b"close"
+            elif name not in _OURS:
                 sized = sized or name == b"content-length"
                 lines.append(b"%b: %b\r\n" % (name, value))
         if not sized and status not in _BODILESS and self.method != "HEAD":

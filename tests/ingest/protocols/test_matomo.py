@@ -172,6 +172,13 @@ def test_answers(door: Any) -> None:
     assert door.events[1:] == []
 
 
+def test_a_program_that_does_not_read_its_answer_can_end(door: Any) -> None:
+    """matomo-tracker does not, and lets its connection stand open."""
+    for more in ({}, {"send_image": "1"}, {"idsite": "99"}, {"e_a": ""}):
+        assert get(door, **more).headers["connection"] == "close"
+        assert "connection" not in get(door, headers={"user-agent": "Mozilla/5.0"}, **more).headers
+
+
 def test_forms_and_beacons(door: Any) -> None:
     form = urlencode({**ALWAYS, "url": "https://x.example/ü"}).encode()
     plain = "idsite=test-write-key&rec=1&send_image=0&url=https://x.example/ü".encode()

@@ -12,6 +12,7 @@ it) an id is derived from the hit, so that the same one sent again counts once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -51,8 +52,16 @@ def _take_one(call: Call, hit: Flat) -> Answer:
     owner = Owner(call, (), (_keys(hit),))
     flat.take_any(call, [reading.encoded(hit)], Builder(call, owner, ""))
     if call.rejected:
-        return accepted(0, call.rejected)
-    return flat.NO_CONTENT if hit.get("send_image") == "0" else flat.PIXEL
+        return _parting(call, accepted(0, call.rejected))
+    return _parting(call, flat.NO_CONTENT if hit.get("send_image") == "0" else flat.PIXEL)
+
+
+def _parting(call: Call, answer: Answer) -> Answer:
+    """The answer, after which the connection ends if the sender is a program that does not name itself, as Node's own client does not:
+    matomo-tracker never reads what it is answered, and its program cannot end before the connection does."""
+    if call.user_agent:
+        return answer
+    return replace(answer, headers=(*answer.headers, (b"connection", b"close")))
 
 
 def _take_many(call: Call, around: Flat) -> Answer:
@@ -97,7 +106,7 @@ def _keys(hit: Flat) -> tuple[str, str]:
 def refuse(call: Call, error: AlmanacError) -> Answer:
     """The failure that fits most SDKs, and may not be kept: a hit is a GET."""
     answer = failure(error)
-    return Answer(answer.status, answer.body, answer.content_type, answer.headers + flat.NO_STORE)
+    return _parting(call, replace(answer, headers=answer.headers + flat.NO_STORE))
 
 
 PROTOCOL: Final = Protocol(
