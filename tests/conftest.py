@@ -61,6 +61,15 @@ class Projects:
         return [item for key, item in sorted(self.saved.items()) if key[:2] == (project, kind)]
 
 
+def _changes(event: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    named = {"set": event.get("person_properties"), "set_once": event.get("set_once"), "unset": event.get("unset")}
+    for op, what in [*named.items(), *event.get("changes", {}).items()]:
+        if what is True:
+            yield op, "", None
+        for name, value in dict(what if what is not True and what else {}).items():
+            yield op, name, value
+
+
 class NoCache:
     def get(self, key: str) -> bytes | None:
         return None
@@ -97,7 +106,8 @@ class World:
         return name
 
     def insert(self, project: str, events: Iterable[Mapping[str, Any]], same: Mapping[str, str] | None = None) -> None:
-        """Events as `Example` has them; also `groups`, `set_once` and `unset`. They arrive in the order of the list.
+        """Events as `Example` has them; also `groups`, `set_once`, `unset` and `changes` (any operation: `{"add": {"n": 1}}`). They arrive
+        in the order of the list.
 
         `same`: ids that are another person, as {id: person's id}.
         """
@@ -118,7 +128,8 @@ class World:
             self._run("SYSTEM RELOAD DICTIONARY person_of")
 
     def _row(self, project: str, place: int, event: Mapping[str, Any]) -> dict[str, Any]:
-        rest = {name: value for name, value in event.items() if name not in ("person", "time", "person_properties", "set_once", "unset")}
+        apart = ("person", "time", "person_properties", "set_once", "unset", "changes")
+        rest = {name: value for name, value in event.items() if name not in apart}
         distinct_id = event.get("person") or ""
         return {**rest, "project": project, "time": _utc(event["time"]), "id": str(uuid.UUID(int=place + 1)), "distinct_id": distinct_id}
 
@@ -153,13 +164,12 @@ class World:
                 "key": event["person"],
                 "property": name,
                 "op": op,
-                "value": json.dumps(value),
+                "value": json.dumps(value, separators=(",", ":"), ensure_ascii=False),
                 "time": _utc(event["time"]),
             }
             for project, events in projects.items()
             for event in events
-            for op, field in (("set", "person_properties"), ("set_once", "set_once"), ("unset", "unset"))
-            for name, value in dict(event.get(field) or {}).items()
+            for op, name, value in _changes(event)
         ]
         if changes:
             self._insert_from(

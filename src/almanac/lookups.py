@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from almanac import people
+from almanac.analyses import profile_state as state
 from almanac.analyses.scope import EventScope
 from almanac.core.errors import invalid
 from almanac.core.filters import Breakdown, Selector
@@ -77,18 +78,28 @@ FOUND: Final = """person IN
     SELECT person
     FROM
     (
-        SELECT
-            $person AS person,
-            property,
-            if(
-                countIf(op != 'set_once') > 0,
-                argMaxIf(if(op = 'set', value, 'null'), (time, op = 'set', value), op != 'set_once'),
-                argMinIf(value, (time, value), op = 'set_once')
-            ) AS json
-        FROM ($changes)
-        WHERE person IN (SELECT $person FROM ($changes) WHERE positionCaseInsensitiveUTF8(JSONExtractString(value), {search:String}) > 0)
-        GROUP BY person, property
-        HAVING positionCaseInsensitiveUTF8(JSONExtractString(json), {search:String}) > 0
+        SELECT person, $outcome AS json
+        FROM
+        (
+            SELECT person, $left
+            FROM
+            (
+                SELECT person, property, any(wiped_at) AS wiped, $gathered
+                FROM
+                (
+                    SELECT $person AS person, property, op, value, time, $wiped OVER (PARTITION BY person) AS wiped_at
+                    FROM ($changes)
+                    WHERE person IN
+                    (
+                        SELECT $person
+                        FROM ($changes)
+                        WHERE positionCaseInsensitiveUTF8(JSONExtractString(value), {search:String}) > 0
+                    )
+                )
+                GROUP BY person, property
+            )
+        )
+        WHERE positionCaseInsensitiveUTF8(JSONExtractString(json), {search:String}) > 0
     )
 )
 """
@@ -194,8 +205,17 @@ class Lookups:
         whose = self._person(project, None)
         whom = Sql("1")
         if search:
-            values = {"project": project, "search": search, "properties": list(_SEARCHED)}
-            whom = sql(FOUND, values, person=whose, changes=Sql(CHANGES))
+            values = {"project": project, "search": search, "properties": ["", *_SEARCHED]}
+            whom = sql(
+                FOUND,
+                values,
+                outcome=state.outcome("value"),
+                left=state.left("value"),
+                gathered=state.gathered("value", Sql("1")),
+                wiped=state.WIPED,
+                person=whose,
+                changes=Sql(CHANGES),
+            )
         return sql(
             LATEST,
             {"project": project, "since": since.isoformat(), "seen": seen, "after": person, "limit": limit},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from almanac.analyses import profile_state as state
 from almanac.core.analysis import Analysis, registry
 from almanac.core.errors import invalid
 from almanac.core.sql import Sql, number, sql
@@ -109,25 +110,29 @@ FROM
 GROUP BY owner
 """
 
-# The latest set or unset counts; without any, the earliest set_once. Of two at one instant the set wins over the unset. As in questions.
 PROPERTIES: Final = """
-SELECT
-    owner AS person,
-    property,
-    if(
-        countIf(op != 'set_once') > 0,
-        argMaxIf(if(op = 'set', value, 'null'), (time, op = 'set', value), op != 'set_once'),
-        argMinIf(value, (time, value), op = 'set_once')
-    ) AS json
+SELECT person, property, $outcome AS json
 FROM
 (
-    SELECT key_hash, property, op, value, time
-    FROM profile_changes
-    WHERE project = {people_project:String} AND subject = 'person' AND key_hash IN ({hashes:Array(UInt64)})
-) AS changes
-INNER JOIN ($whose) AS whose ON whose.person_hash = changes.key_hash
-GROUP BY person, property
-HAVING json NOT IN ('', 'null')
+    SELECT person, property, $left
+    FROM
+    (
+        SELECT owner AS person, property, any(wiped_at) AS wiped, $gathered
+        FROM
+        (
+            SELECT owner, property, op, value, time, $wiped OVER (PARTITION BY owner) AS wiped_at
+            FROM
+            (
+                SELECT key_hash, property, op, value, time
+                FROM profile_changes
+                WHERE project = {people_project:String} AND subject = 'person' AND key_hash IN ({hashes:Array(UInt64)})
+            ) AS changes
+            INNER JOIN ($whose) AS whose ON whose.person_hash = changes.key_hash
+        )
+        GROUP BY person, property
+    )
+)
+WHERE json NOT IN ('', 'null')
 ORDER BY person, property
 LIMIT $most BY person
 """
@@ -176,7 +181,16 @@ def known(project: str, whose: Sequence[Sequence[Any]], *, consent: Sql = _EVER)
     given = Sql(GIVEN)  # read several times: to go through all merges each time would take half of the whole
     return (
         sql(KNOWN, values, most=number(MOST_IDS), whose=given, consent=consent),
-        sql(PROPERTIES, values, most=number(MOST_PROPERTIES), whose=given),
+        sql(
+            PROPERTIES,
+            values,
+            outcome=state.outcome("value"),
+            left=state.left("value"),
+            gathered=state.gathered("value", _EVER),
+            wiped=state.WIPED,
+            most=number(MOST_PROPERTIES),
+            whose=given,
+        ),
     )
 
 

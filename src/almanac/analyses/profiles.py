@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from almanac.analyses import profile_state as state
 from almanac.core.sql import Sql, Values, identifier, join, sql
 
 _EVER: Final = Sql("1")
@@ -20,28 +21,25 @@ def joined(project: Sql, subject: str, columns: Mapping[str, Sql], person: Sql, 
     owner, key = person, Sql("facts.person")
     if subject != "person":
         owner, key = Sql("person_hash"), sql("cityHash64(facts.groups[$type])", type=values.bind(subject, "String"))
-    latest = [sql(_LATEST, property=values.bind(name, "String"), column=column) for name, column in columns.items()]
+    names = [column.text for column in columns.values()]
+    ones = [sql("property = $property", property=values.bind(property_, "String")) for property_ in columns]
     return sql(
         _JOINED,
         owner=owner,
         owner_name=identifier(f"owner_{place}"),
         texts=join(", ", [sql(_TEXT, column=column) for column in columns.values()]),
-        latest=join(", ", latest),
+        outcomes=join(", ", [sql("$outcome AS json_$column", outcome=state.outcome(name), column=identifier(name)) for name in names]),
+        left=join(", ", [state.left(name) for name in names]),
+        gathered=join(", ", [state.gathered(name, one) for name, one in zip(names, ones, strict=True)]),
+        wiped=state.WIPED,
         project=project,
         subject=values.bind(subject, "String"),
-        properties=values.bind(list(columns), "Array(String)"),
+        properties=values.bind(["", *columns], "Array(String)"),
         profiles=identifier(f"profiles_{place}"),
         key=key,
         known=known,
     )
 
-
-# The latest set or unset counts; without any, the earliest set_once. Of two at one instant the set wins over the unset.
-_LATEST: Final = """if(
-                countIf(property = $property AND op != 'set_once') > 0,
-                argMaxIf(if(op = 'set', value, 'null'), (time, op = 'set', value), property = $property AND op != 'set_once'),
-                argMinIf(value, (time, value), property = $property AND op = 'set_once')
-            ) AS json_$column"""
 
 # Values are JSON: a text loses its quotes, null and '' (no row of that property) are missing.
 _TEXT: Final = """if(
@@ -59,15 +57,28 @@ LEFT JOIN
     FROM
     (
         SELECT
-            $owner AS $owner_name,
-            $latest
+            $owner_name,
+            $outcomes
         FROM
         (
-            SELECT project, key_hash AS person_hash, property, op, value, time
-            FROM profile_changes
-            WHERE project = $project AND subject = $subject AND property IN $properties AND $known
+            SELECT
+                $owner_name,
+                $left
+            FROM
+            (
+                SELECT
+                    $owner AS $owner_name,
+                    $wiped AS wiped,
+                    $gathered
+                FROM
+                (
+                    SELECT project, key_hash AS person_hash, property, op, value, time
+                    FROM profile_changes
+                    WHERE project = $project AND subject = $subject AND property IN $properties AND $known
+                )
+                GROUP BY $owner_name
+            )
         )
-        GROUP BY $owner_name
     )
 ) AS $profiles ON $profiles.$owner_name = $key
 """

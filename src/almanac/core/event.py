@@ -49,8 +49,8 @@ class Kind(StrEnum):
 class Merge(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A statement of the sender that two ids are one person.
 
-    `how`: identify (an anonymous id turns out to be this user), alias (two names of one user), merge (asked for
-    outright, even between two identified users).
+    `how`: identify (an anonymous id turns out to be this user), same-event (an event has the ids of a device and of its user; where each
+    event says so again), alias (two names of one user), merge (asked for outright, even between two identified users).
     """
 
     source: str
@@ -78,8 +78,8 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     window_id: str = ""
     groups: Raw = EMPTY  # {"company": "acme"}
     properties: Raw = EMPTY  # verbatim
-    profile: Raw = EMPTY  # {"set": {…}, "set_once": {…}, "unset": […]}
-    group_profile: Raw = EMPTY  # {"type": "company", "key": "acme", "set": {…}}
+    profile: Raw = EMPTY  # {"set": {…}, "add": {…}, "unset": […], "delete": true}: the operations are in profile_state
+    group_profile: Raw = EMPTY  # {"type": "company", "key": "acme", "set": {…}}, or a list of such
     url: str = ""
     title: str = ""
     referrer: str = ""

@@ -35,6 +35,15 @@ log = structlog.get_logger(__name__)
 # What the JSON column does not keep to the letter: nulls, empty objects and arrays, numbers of 17 digits and more or with exponents, NUL,
 # truth values in lists (beside a text they become texts).
 _INEXACT: Final = r"null|\{\s*\}|\[\s*\]|\d{17}|\d[eE][+-]?\d|\\u0000|\[[^\]]*(?:true|false)"
+# Names in which a revenue stands; values, because a dollar sign in a statement stands for a fragment.
+_REVENUE: Final = {
+    "revenue_words": ['"revenue"', '"total"', '"value"', '"$revenue"', '"$price"'],
+    "revenue_total": "$revenue",
+    "revenue_price": "$price",
+    "revenue_quantity": "$quantity",
+    "revenue_currency": "$currency",
+    "currency_words": ['"currency"', '"$currency"'],
+}
 _MOST_AGENTS: Final = 20_000
 _MOST_PLACES: Final = 200_000
 _ALL: Final = Sql("1")
@@ -253,7 +262,7 @@ class Batch:
             shutil.rmtree(mended)
 
     def _stage_from(self, paths: Sequence[Path]) -> None:
-        bound = {"skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT}
+        bound = {"skew_us": int(self._settings.skew_tolerance * 1e6), "inexact": _INEXACT, **_REVENUE}
         staged = statement("load.sql", "stage", bound, source=self._store.load_source(paths), channel=_CHANNEL, kept=self._kept)
         # Cutting one file into pieces for several threads costs a third more than it takes to parse it; several files go side by side.
         # The engine would read them one after another when less than a GiB is free for each thread.

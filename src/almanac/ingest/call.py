@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,6 +37,7 @@ class Call:
         "ip",
         "keys",
         "method",
+        "others",
         "params",
         "path",
         "project",
@@ -76,6 +78,7 @@ class Call:
         self.protocol = ""
         self.project = ""
         self.grant: Grant | None = None
+        self.others: dict[str, Grant] = {}  # by write key: of events that name another one than the request
         self.events: list[Event] = []
         self.rejected: list[Rejection] = []
         self.deep: dict[bytes, bytes] = {}
@@ -105,6 +108,10 @@ class Call:
                 raise invalid("There are too many values in the request.", status=413, way_out="Send fewer events in one request.")
             self._json = bodies.clean(self.text)
         return self._json
+
+    def reread(self, text: bytes) -> None:
+        """Takes `text` for the body from now on: what a protocol found in a form of its own."""
+        self._text, self._json, self._mended = text, None, None
 
     @property
     def mended(self) -> bytes:
@@ -153,6 +160,21 @@ class Call:
         self.grant = self.keys.grant(next((secret for secret in secrets if secret), ""))
         self.project = self.grant.project
         return self.project
+
+    def also(self, secret: str) -> str:
+        """The project of another write key that stands on a single event. Raises `denied`."""
+        if secret not in self.others:
+            self.others[secret] = self.keys.grant(secret)
+        return self.others[secret].project
+
+    def shares(self) -> list[tuple[Grant, int]]:
+        """How many events there are for each project, by its grant."""
+        if self.grant is None:
+            return []
+        if not self.others:
+            return [(self.grant, len(self.events))]
+        grants = {grant.project: grant for grant in (*self.others.values(), self.grant)}
+        return [(grants[project], count) for project, count in Counter(event.project for event in self.events).items()]
 
     def reject(self, index: int, reason: str, detail: str, original: bytes) -> None:
         """Makes a dead letter of the message at place `index`. `reason`: a short stable word; `detail`: a sentence."""

@@ -158,9 +158,13 @@ class Collector:
         if call.events:
             if call.grant is None:
                 raise AssertionError(f"{protocol.name} took events without a write key")
-            self._quotas.take(call.project, call.grant.quota, len(call.events), call.received_us / 1e6)
+            shares = call.shares()
+            for grant, count in shares:
+                self._quotas.take(grant.project, grant.quota, count, call.received_us / 1e6)
             await self._writer.append(call.events)
-            self._events[call.project] += len(call.events) - len(call.rejected)
+            for grant, count in shares:
+                self._events[grant.project] += count
+            self._events[call.project] -= len(call.rejected)
             for rejection in call.rejected:
                 self._rejected[rejection.reason] += 1
         return answer

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import Any, Final, Literal
 
 import msgspec
@@ -37,20 +38,15 @@ GROUP BY day
 ORDER BY day
 """
 
-# Changes of profiles are kept apart from the events, with the time that the load gave them: the sender's unless it runs ahead.
+# Merges and changes of profiles are kept apart from the events, under the id of the message that said so.
 _PIECE: Final = """
 WITH chosen AS
 (
     SELECT
         *,
-        if(time_client IS NULL OR time_client > time_received, time_received, assumeNotNull(time_client))  AS changed,
         if(id_text != '', id_text, toString(id))                                                            AS event_id,
         reinterpretAsUUID(reinterpretAsUInt128(sipHash128(project, event_id)))                              AS edge_id,
-        if(properties_exact != '', properties_exact, toJSONString(properties))                              AS properties_text,
-        kind IN ('group', 'group_profile')                                                                  AS about_group,
-        if(about_group, JSONExtractString(properties_text, {type_name:String}), '')                         AS named_type,
-        if(named_type != '', named_type, if(about_group AND length(groups) = 1, mapKeys(groups)[1], ''))    AS group_type,
-        if(named_type != '', JSONExtractString(properties_text, {key_name:String}), groups[group_type])     AS group_key
+        if(properties_exact != '', properties_exact, toJSONString(properties))                              AS properties_text
     FROM events
     WHERE project = {project:String}
         AND day = {day:Date}
@@ -66,19 +62,13 @@ edges AS
 ),
 changes AS
 (
-    SELECT key_hash AS owner, time AS owner_changed, arraySort(groupUniqArray((op, property, value))) AS ops
+    SELECT
+        id                                                                                  AS changed_by,
+        arraySort(groupArrayIf((op, property, value), subject = 'person'))                  AS ops,
+        arraySort(groupArrayIf((subject, key, op, property, value), subject != 'person'))   AS group_ops
     FROM profile_changes
-    WHERE project = {project:String} AND subject = 'person' AND (key_hash, time) IN (SELECT person_hash, changed FROM chosen)
-    GROUP BY key_hash, time
-),
-group_changes AS
-(
-    SELECT subject AS type, key AS type_key, time AS type_changed, arraySort(groupUniqArray((op, property, value))) AS type_ops
-    FROM profile_changes
-    WHERE project = {project:String}
-        AND subject != 'person'
-        AND (subject, key, time) IN (SELECT group_type, group_key, changed FROM chosen WHERE group_type != '')
-    GROUP BY subject, key, time
+    WHERE project = {project:String} AND id IN (SELECT edge_id FROM chosen)
+    GROUP BY id
 )
 SELECT
     event_id,
@@ -99,7 +89,7 @@ SELECT
     toJSONString(groups)                                                                                    AS groups_text,
     properties_text,
     ops                                                                                                     AS profile,
-    (type, type_key, type_ops)                                                                              AS group_profile,
+    group_ops                                                                                               AS group_profile,
     url,
     title,
     referrer,
@@ -116,13 +106,8 @@ SELECT
     (utm_source, utm_medium, utm_campaign, utm_term, utm_content)                                           AS campaign
 FROM chosen
 LEFT JOIN edges ON said_by = edge_id
-LEFT JOIN changes ON owner = person_hash AND owner_changed = changed
-LEFT JOIN group_changes ON type = group_type AND type_key = group_key AND type_changed = changed
+LEFT JOIN changes ON changed_by = edge_id
 """
-
-
-# PostHog's properties that name a group; values, because a dollar sign in a statement stands for a fragment.
-_GROUP_NAMES: Final = {"type_name": "$group_type", "key_name": "$group_key"}
 
 
 @dataclass(frozen=True)
@@ -153,7 +138,7 @@ def lines(store: EventStore, selection: Selection) -> Iterator[list[Exported]]:
     for day, count in store.query(sql(_DAYS, {"project": project}, chosen=chosen), limits=_LIMITS).rows:
         pieces = -(-int(count) // PIECE)
         for piece in range(pieces):
-            values = {"project": project, "day": day, "pieces": pieces, "piece": piece, **_GROUP_NAMES}
+            values = {"project": project, "day": day, "pieces": pieces, "piece": piece}
             for block in store.blocks(sql(_PIECE, values, chosen=chosen), limits=_LIMITS):
                 yield [_line(row) for row in block.rows]
 
@@ -167,8 +152,7 @@ def _line(row: tuple[Any, ...]) -> Exported:
     found = dict(zip(FIELDS, row, strict=True))
     found["merges"] = [list(edge) for edge in found["merges"]]
     found["profile"] = _document(_operations(found["profile"]))
-    type_, key, ops = found["group_profile"]
-    found["group_profile"] = _document({"type": type_, "key": key, **_operations(ops)} if ops else {})
+    found["group_profile"] = _group_documents(found["group_profile"])
     found["campaign"] = campaign(dict(zip(CAMPAIGN, found["campaign"], strict=True)), found["url"])
     for name in ("groups", "properties", "context", "flags", "rest"):
         text = found[name]
@@ -177,14 +161,23 @@ def _line(row: tuple[Any, ...]) -> Exported:
 
 
 def _operations(ops: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
-    """Changes as they are sent: {"set": {…}, "set_once": {…}, "unset": […]}."""
+    """Changes as they are sent: {"set": {…}, "add": {…}, "unset": […], "delete": true}."""
     found: dict[str, Any] = {}
     for op, name, value in ops:
         if op == "unset":
             found.setdefault(op, []).append(name)
+        elif op in ("delete", "clear_all"):
+            found[op] = True
         else:
             found.setdefault(op, {})[name] = Raw(value.encode())
     return found
+
+
+def _group_documents(ops: Iterable[tuple[str, str, str, str, str]]) -> Raw:
+    """The changes of one group, or a list of groups' changes."""
+    by_group = groupby(ops, key=lambda row: row[:2])
+    groups = [{"type": type_, "key": key, **_operations(row[2:] for row in rows)} for (type_, key), rows in by_group]
+    return Raw(msgspec.json.encode(groups)) if len(groups) > 1 else _document(groups[0] if groups else {})
 
 
 def _document(value: dict[str, Any]) -> Raw:

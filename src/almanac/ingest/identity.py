@@ -3,8 +3,9 @@
 Events keep the ids they came with. Edges are read in the order of their arrival into groups of ids; each group is one person. A question
 looks an event's id up in the outcome, so a merge or its undo moves no event. Rules:
 
-- `identify` (this anonymous id is that user) and `alias` (two names of one user) join two groups unless both hold an identified user:
-  then they are refused, and kept as refused. Two people who share a browser stay two people.
+- `identify` (this anonymous id is that user), `same-event` (a device's id and a user's stood on one event) and `alias` (two names of one
+  user) join two groups unless both hold an identified user: then they are refused, and kept as refused. Two people who share a browser stay
+  two people. A `same-event` statement is kept once, however many events make it, and so one that was undone stays undone.
 - `merge` joins whatever it is told to.
 - Undoing an edge takes it out of the reckoning; the rest is reckoned again. Reading as of a time takes the edges and undos of until then.
 """
@@ -72,7 +73,7 @@ class Graph:
     def add(self, edge: Edge) -> dict[int, int]:
         """Takes one more edge; answers the ids whose person is another one now."""
         source, target = self._of(edge.source_hash), self._of(edge.target_hash)
-        if edge.how == "identify" and target.user is None:
+        if edge.how in ("identify", "same-event") and target.user is None:
             target.user = edge.target_hash
         if source is target:
             return {}

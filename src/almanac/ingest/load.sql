@@ -78,15 +78,23 @@ SELECT
             if(sent_time = '' OR sent IS NOT NULL, '', concat('"sent_time":', toJSONString(sent_time)))
         ]), ',')
     )                                                                                                AS unread,
-    if(multiSearchAny(properties, ['"revenue"', '"total"', '"value"']),
+    -- What is paid: as the sender says it, or Amplitude's way, price and quantity (without one: 1).
+    if(multiSearchAny(properties, {revenue_words:Array(String)}),
         coalesce(
+            JSONExtract(properties, {revenue_total:String}, 'Nullable(Float64)'),
+            JSONExtract(properties, {revenue_price:String}, 'Nullable(Float64)')
+                * ifNull(JSONExtract(properties, {revenue_quantity:String}, 'Nullable(Float64)'), 1),
             JSONExtract(properties, 'revenue', 'Nullable(Float64)'),
             JSONExtract(properties, 'total', 'Nullable(Float64)'),
             JSONExtract(properties, 'value', 'Nullable(Float64)')
         ),
         NULL
     )                                                                                                AS revenue,
-    if(position(properties, '"currency"') > 0, JSONExtractString(properties, 'currency'), '')        AS currency,
+    multiIf(
+        NOT multiSearchAny(properties, {currency_words:Array(String)}), '',
+        JSONExtractString(properties, {revenue_currency:String}) != '', JSONExtractString(properties, {revenue_currency:String}),
+        JSONExtractString(properties, 'currency')
+    )                                                                                                AS currency,
     -- The names in an object that can be parsed by column: it is readable, has no objects within, and no name with the separator.
     if(
         position(properties, '{', 2) = 0 AND position(properties, '\\u000') = 0,
@@ -255,14 +263,15 @@ FROM staging.lines
 WHERE kind = 'dead_letter' AND $fresh AND NOT ($put_away)
 
 -- name: edges
+-- What every event of a person says again (same-event) is kept once.
 INSERT INTO identity_edges (project, id, ordinal, source, target, how, at, batch)
 SELECT
     project,
     reinterpretAsUUID(key),
     ordinal,
-    JSONExtractString(edge, 1),
-    JSONExtractString(edge, 2),
-    JSONExtractString(edge, 3),
+    JSONExtractString(edge, 1) AS edge_source,
+    JSONExtractString(edge, 2) AS edge_target,
+    JSONExtractString(edge, 3) AS edge_how,
     fromUnixTimestamp64Micro(received_us, 'UTC'),
     {batch:UInt64}
 FROM
@@ -274,41 +283,61 @@ FROM
 ARRAY JOIN
     JSONExtractArrayRaw(merges) AS edge,
     arrayEnumerate(JSONExtractArrayRaw(merges)) AS ordinal
+WHERE edge_how != 'same-event'
+    OR (project, edge_source, edge_target) NOT IN
+    (
+        SELECT project, source, target
+        FROM identity_edges
+        WHERE how = 'same-event' AND project IN (SELECT project FROM staging.lines WHERE merges != '[]')
+    )
+ORDER BY received_us, file, row
+LIMIT 1 BY project, edge_source, edge_target, edge_how, if(edge_how = 'same-event', (0, 0), (row, ordinal))
 
 -- name: profiles
-INSERT INTO profile_changes (project, subject, key_hash, key, property, op, value, time)
-WITH
-    fromUnixTimestamp64Micro(received_us, 'UTC') AS received,
-    parseDateTime64BestEffortOrNull(client_time, 6, 'UTC') AS client
+INSERT INTO profile_changes (project, subject, key_hash, key, property, op, value, time, id)
 SELECT
     project,
     subject,
     cityHash64(owner),
     owner,
-    tupleElement(change, 1),
     tupleElement(change, 2),
+    tupleElement(change, 1),
     tupleElement(change, 3),
     -- A change counts from when it happened; a clock that runs ahead must not win for ever.
-    if(client IS NULL OR client > received, received, client)
+    if(time_client IS NULL OR time_client > time_received, time_received, assumeNotNull(time_client)),
+    reinterpretAsUUID(key)
 FROM
 (
     SELECT
         *,
-        if(from_group, JSONExtractString(group_profile, 'type'), 'person')          AS subject,
-        if(from_group, JSONExtractString(group_profile, 'key'), distinct_id)        AS owner,
-        if(from_group, group_profile, profile)                                      AS document
+        tupleElement(side, 2)                                                       AS document,
+        if(tupleElement(side, 1), JSONExtractString(document, 'type'), 'person')    AS subject,
+        if(tupleElement(side, 1), JSONExtractString(document, 'key'), distinct_id)  AS owner
     FROM
     (
         SELECT *
         FROM staging.lines
         WHERE (profile != '{}' OR group_profile != '{}') AND kind != 'dead_letter' AND $fresh
     )
-    ARRAY JOIN arrayFilter(side -> if(side, group_profile != '{}', profile != '{}'), [false, true]) AS from_group
+    ARRAY JOIN arrayConcat(
+        if(profile = '{}', [], [(false, profile)]),
+        -- The changes of one group, or a list of groups' changes.
+        arrayMap(
+            one -> (true, one),
+            multiIf(group_profile = '{}', [], startsWith(group_profile, '['), JSONExtractArrayRaw(group_profile), [group_profile])
+        )
+    ) AS side
 )
 ARRAY JOIN arrayConcat(
-    arrayMap(pair -> (pair.1, 'set', pair.2), JSONExtractKeysAndValuesRaw(document, 'set')),
-    arrayMap(pair -> (pair.1, 'set_once', pair.2), JSONExtractKeysAndValuesRaw(document, 'set_once')),
-    arrayMap(name -> (name, 'unset', 'null'), JSONExtract(document, 'unset', 'Array(String)'))
+    arrayFlatten(arrayMap(
+        part -> arrayMap(pair -> (part.1, pair.1, pair.2), JSONExtractKeysAndValuesRaw(part.2)),
+        arrayFilter(
+            part -> part.1 IN ('set', 'set_once', 'add', 'append', 'prepend', 'pre_insert', 'post_insert', 'union', 'remove'),
+            JSONExtractKeysAndValuesRaw(document)
+        )
+    )),
+    arrayMap(name -> ('unset', name, 'null'), JSONExtract(document, 'unset', 'Array(String)')),
+    arrayMap(op -> (op, '', 'null'), arrayFilter(op -> JSONExtractBool(document, op), ['delete', 'clear_all']))
 ) AS change
 WHERE owner != ''
 

@@ -10,7 +10,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from almanac.core.errors import AlmanacError
 from almanac.core.event import EMPTY, Event, Raw, derived_id
+from almanac.ingest import body as bodies
 from almanac.ingest.answers import Answer, accepted
 from almanac.ingest.body import depth
 from almanac.ingest.call import Call
@@ -117,22 +119,22 @@ def _converter(type_: Any) -> Callable[[Raw], Any]:
     return true_of if bool in (type_, *getattr(type_, "__args__", ())) else text_of
 
 
-def all_small(call: Call) -> bool:
-    """Whether no message of the request can be over the size limit."""
+def all_small(call: Call, name: str = "batch") -> bool:
+    """Whether no message of the request, of the list `name` or a bare list, can be over the size limit."""
     limit = call.settings.event_limit
     if len(call.json) <= limit:
         return True
     fields = fields_of(call.json)
-    items = items_of(call.json) if fields is None else items_of(fields.get("batch", NONE))
+    items = items_of(call.json) if fields is None else items_of(fields.get(name, NONE))
     return items is not None and all(len(raw) <= limit for raw in items)
 
 
-def envelope(call: Call) -> tuple[Fields, list[Raw]]:
-    """The members around the messages, and the messages: those of the list `batch`, of a bare list, or the body itself (then its members
+def envelope(call: Call, name: str = "batch") -> tuple[Fields, list[Raw]]:
+    """The members around the messages, and the messages: those of the list `name`, of a bare list, or the body itself (then its members
     are the first value too). Raises `invalid`."""
     body = Raw(call.mended)
     fields = fields_of(body)
-    items = items_of(body) if fields is None else items_of(fields["batch"]) if "batch" in fields else [body]
+    items = items_of(body) if fields is None else items_of(fields[name]) if name in fields else [body]
     return fields or {}, [body] if items is None else _flat(items)
 
 
@@ -143,6 +145,25 @@ def _flat(items: list[Raw]) -> list[Raw]:
         within = items_of(raw) if bytes(raw)[:1] == b"[" else None
         flat += [raw] if within is None else within
     return flat
+
+
+def lines_of(call: Call) -> list[Raw] | None:
+    """The lines of NDJSON; None when the body is something else. A line that is not JSON stays as it is, and is rejected alone."""
+    lines = [line for line in call.text.split(b"\n") if line.strip()]
+    announced = "ndjson" in call.header(b"content-type") or "jsonl" in call.header(b"content-type")
+    if not announced and (len(lines) < 2 or not all(line.lstrip()[:1] == b"{" for line in lines[:2]) or fields_of(lines[0]) is None):
+        return None
+    return [Raw(_line(line)) for line in lines]
+
+
+def _line(line: bytes) -> bytes:
+    line = bodies.clean(line.strip())
+    if fields_of(line) is not None:
+        return line
+    try:
+        return bodies.mend(line)
+    except AlmanacError:
+        return line
 
 
 def strictly(call: Call, items: Sequence[S], build: Callable[[int, S], Event]) -> Answer:

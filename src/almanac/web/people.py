@@ -53,7 +53,7 @@ SETTINGS output_format_json_escape_forward_slashes = 0
 _PROPERTY_NAMES: Final = """
 SELECT DISTINCT property
 FROM profile_changes
-WHERE project = {project:String} AND subject = 'person'
+WHERE project = {project:String} AND subject = 'person' AND op NOT IN ('delete', 'clear_all')
 ORDER BY property
 LIMIT {limit:UInt32}
 """

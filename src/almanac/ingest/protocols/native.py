@@ -9,7 +9,8 @@ events, `{"batch": [event …], "sent_at"}`, or one event a line (NDJSON). An ev
      "user_id": "u1", "anonymous_id": "a1", "device_id": "d1",    or only "distinct_id": the id that counts
      "kind": "track",                       track, page, screen, identify, alias, group, profile, exception, feature_flag, session_start, …
      "properties": {"price": 12.5},
-     "person": {"set": {}, "set_once": {}, "unset": []},          changes of the person
+     "person": {"set": {}, "set_once": {}, "unset": [],           changes of the person: also append, prepend, pre_insert, post_insert,
+                "add": {}, "remove": {}, "delete": true},         union, clear_all; what each does is told in docs/profiles.md
      "groups": {"company": "acme"},         whose event it is besides
      "group": {"type": "company", "key": "acme", "set": {}},      changes of a group
      "previous_id": "old", "how": "alias",  with kind alias: both ids are one person ("merge": even when both are identified)
@@ -32,10 +33,9 @@ from typing import Final
 
 import msgspec
 
-from almanac.core.errors import AlmanacError
-from almanac.core.event import Event, Kind, Merge, Raw, copied
-from almanac.ingest import body as bodies
+from almanac.core.event import EMPTY, Event, Kind, Merge, Raw, copied
 from almanac.ingest import messages as reading
+from almanac.ingest import profiles
 from almanac.ingest.answers import SUCCESS, Answer, as_json
 from almanac.ingest.call import Call, Protocol, Route
 from almanac.ingest.daily_ids import coarse, daily_id
@@ -98,6 +98,7 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 _ITEMS: Final = msgspec.json.Decoder(list[Item])
 _KINDS: Final = {kind.value: kind.value for kind in Kind if kind is not Kind.DEAD_LETTER}
 _NAMED_BY_KIND: Final = frozenset(kind.value for kind in (Kind.PAGE, Kind.SCREEN, Kind.IDENTIFY, Kind.ALIAS, Kind.GROUP, Kind.PROFILE))
+_GROUP: Final = frozenset({"type", "key"})
 _OBJECTS: Final = {"properties": "properties", "groups": "groups", "context": "context", "flags": "flags", "person": "profile"}
 _BLANK: Final = Event("", "", "", "", 0, protocol="native")
 
@@ -129,33 +130,12 @@ def _strict(call: Call) -> tuple[list[Item], str] | None:
 
 
 def _take_odd(call: Call) -> None:
-    lines = _lines(call)
+    lines = reading.lines_of(call)
     around, items = reading.envelope(call) if lines is None else ({}, lines)
     first = reading.fields_of(items[0]) if items else None
     _admit(call, reading.text_of(around.get("write_key")), reading.text_of((first or {}).get("write_key")))
     sent = reading.text_of(around.get("sent_at")) if "batch" in around else ""
     reading.tolerantly(call, items, _ITEM, _Builder(call, sent))
-
-
-def _lines(call: Call) -> list[Raw] | None:
-    """The lines of NDJSON; None when the body is something else. A line that is not JSON stays as it is, and is rejected alone."""
-    lines = [line for line in call.text.split(b"\n") if line.strip()]
-    announced = "ndjson" in call.header(b"content-type") or "jsonl" in call.header(b"content-type")
-    if not announced and (
-        len(lines) < 2 or not all(line.lstrip()[:1] == b"{" for line in lines[:2]) or reading.fields_of(lines[0]) is None
-    ):
-        return None
-    return [Raw(_line(line)) for line in lines]
-
-
-def _line(line: bytes) -> bytes:
-    line = bodies.clean(line.strip())
-    if reading.fields_of(line) is not None:
-        return line
-    try:
-        return bodies.mend(line)
-    except AlmanacError:
-        return line
 
 
 def _admit(call: Call, *in_body: str | None) -> None:
@@ -197,7 +177,7 @@ class _Builder:
         unknown = _take_objects(event, item, unknown, self._limit)
         id_ = item.id
         event.event_id = id_ if id_ and reading.is_id(id_) else _derived_id(self._call, index, item, unknown)
-        _relate(event, item, self._limit)
+        unknown = _relate(event, item, unknown, self._limit)
         if unknown:
             event.rest = reading.object_of(unknown)
         return event
@@ -261,14 +241,22 @@ def _take_objects(event: Event, item: Item, unknown: Fields, limit: int) -> Fiel
     return unknown
 
 
-def _relate(event: Event, item: Item, limit: int) -> None:
-    """Fills in what it says of identity and of groups."""
+def _relate(event: Event, item: Item, unknown: Fields, limit: int) -> Fields:
+    """Fills in what it says of identity, people and groups. What is no operation on these is kept among the unknown members, which are
+    returned."""
     if event.kind == "identify" and item.user_id and item.anonymous_id and item.user_id != item.anonymous_id:
         event.merges = [Merge(item.anonymous_id, item.user_id, "identify")]
     elif event.kind == "alias" and item.previous_id and event.distinct_id and item.previous_id != event.distinct_id:
         event.merges = [Merge(item.previous_id, event.distinct_id, "merge" if item.how == "merge" else "alias")]
+    if event.profile is not EMPTY:
+        event.profile, odd = profiles.sorted_out(event.profile)
+        if odd:
+            unknown = {**unknown, "person": reading.encoded(odd)}
     if item.group is not NONE and reading.checked(item.group, limit):
-        event.group_profile = item.group
+        event.group_profile, odd = profiles.sorted_out(item.group, _GROUP)
+        if odd:
+            unknown = {**unknown, "group": reading.encoded(odd)}
+    return unknown
 
 
 def _derived_id(call: Call, index: int, item: Item, unknown: Fields) -> str:
