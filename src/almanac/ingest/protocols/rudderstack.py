@@ -9,6 +9,9 @@ an error handler.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from typing import Final
 
 import msgspec
@@ -24,30 +27,9 @@ from almanac.ingest.protocols.segment_message import Builder, Message
 
 _NAME: Final = "rudder"
 _TAIL: Final = 300  # bytes at the end of a body, where Segment's SDKs put the write key
-
-
-class _Library(msgspec.Struct, gc=False):
-    name: str | None = None
-
-
-class _Context(msgspec.Struct, gc=False):
-    library: _Library | None = None
-
-
-class _Said(msgspec.Struct, gc=False):
-    """What of a message tells whose it is."""
-
-    channel: str | None = None
-    context: _Context | None = None
-
-
-class _Body(_Said, gc=False):
-    """Many messages, or one."""
-
-    batch: list[_Said] | None = None
-
-
-_SAID: Final = msgspec.json.Decoder(_Body | list[_Said])
+_HEAD: Final = 1 << 15  # bytes within which a first message is looked for before all are read
+_BEGIN: Final = re.compile(rb'\s*(?:\{\s*"batch"\s*:\s*)?\[\s*')
+_SCANNER: Final = json.JSONDecoder()
 
 
 def is_rudderstacks(call: Call) -> bool:
@@ -61,31 +43,26 @@ def is_rudderstacks(call: Call) -> bool:
     if b'"writeKey"' in body[-_TAIL:]:
         return False
     forked = call.user_agent.startswith("analytics-")
-    if not (b"udder" in body or (forked and b'"channel"' in body)):
+    if not ((forked and b'"channel"' in body) or b"udder" in body):
         return False
-    said = _first(call)
-    library = said.context.library if said.context else None
-    return (forked and bool(said.channel)) or (library is not None and _NAME in (library.name or "").lower())
+    first = _first(call)
+    library = reading.fields_of((reading.fields_of(first.get("context", NONE)) or NOTHING).get("library", NONE)) or NOTHING
+    return (forked and reading.text_of(first.get("channel")) != "") or _NAME in reading.text_of(library.get("name")).lower()
 
 
-def _first(call: Call) -> _Said:
-    try:
-        body = _SAID.decode(call.json)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _first_of_odd(call)
-    messages = body if isinstance(body, list) else body.batch or [body]
-    return messages[0] if messages else _Said()
-
-
-def _first_of_odd(call: Call) -> _Said:
-    """The same for bodies of any other form: the first message that is an object."""
+def _first(call: Call) -> Fields:
+    """The first message that is an object. Of a body as documented, no more is read than that."""
+    body = call.json
+    if begun := _BEGIN.match(body):
+        text = body[begun.end() : begun.end() + _HEAD].decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, RecursionError):
+            if first := reading.fields_of(text[: _SCANNER.raw_decode(text)[1]].encode()):
+                return first
     try:
         items = reading.envelope(call)[1]
     except AlmanacError:
-        return _Said()
-    fields = next((found for found in map(reading.fields_of, items) if found), NOTHING)
-    library = reading.fields_of((reading.fields_of(fields.get("context", NONE)) or NOTHING).get("library", NONE)) or NOTHING
-    return _Said(reading.text_of(fields.get("channel")), _Context(_Library(reading.text_of(library.get("name")))))
+        return NOTHING
+    return next((fields for fields in map(reading.fields_of, items) if fields), NOTHING)
 
 
 class _Builder(Builder):

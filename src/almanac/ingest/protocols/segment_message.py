@@ -60,7 +60,7 @@ class Builder:
     What events have in common, the request and a context that repeats, is worked out once and copied.
     """
 
-    __slots__ = ("_call", "_channel", "_consent", "_context", "_limit", "_sent", "_shared", "_traits")
+    __slots__ = ("_call", "_channel", "_consent", "_context", "_flags", "_integrations", "_limit", "_sent", "_shared", "_traits")
 
     def __init__(self, call: Call, sent: str) -> None:
         self._call = call
@@ -68,6 +68,8 @@ class Builder:
         self._sent = sent
         self._context: Raw | None = None  # of the last message, as all below
         self._channel: str | None = None
+        self._integrations: Raw | None = None
+        self._flags = EMPTY  # of these integrations
         self._shared = BLANK
         self._traits = self._consent = NONE
 
@@ -122,7 +124,7 @@ class Builder:
                 shared.ip = call.ip
             if not shared.user_agent:
                 shared.user_agent = call.user_agent
-        self._shared, self._context, self._channel = shared, raw, m.channel
+        self._shared, self._context, self._channel, self._integrations = shared, raw, m.channel, None
 
     def _is_server(self, m: Message, library: str) -> bool:
         return is_server_library(library) if library else m.channel == "server" or self._call.from_server
@@ -130,8 +132,11 @@ class Builder:
     def _keep(self, event: Event, m: Message, unknown: Fields) -> None:
         """Keeps the sender's switches in `flags`, and what has no home of its own in `rest`."""
         if m.channel or self._consent is not NONE or len(m.integrations) > 2:
-            channel = reading.encoded(m.channel) if m.channel else None
-            event.flags = reading.object_of({"integrations": m.integrations, "channel": channel, "consent": self._consent})
+            if m.integrations != self._integrations:
+                channel = reading.encoded(m.channel) if m.channel else None
+                self._flags = reading.object_of({"integrations": m.integrations, "channel": channel, "consent": self._consent})
+                self._integrations = m.integrations
+            event.flags = self._flags
         if (
             unknown
             or event.kind != "track"
