@@ -101,7 +101,8 @@ async def collect(settings: Settings, socket: Path, number: int) -> None:
 
     catalog = open_catalog(settings)
     writer = log_writer(settings, f"collector-{number}")
-    collector = Collector(writer, KeyRing(catalog), settings, fallback=Forward(socket), workers=settings.collector_count)
+    forward = Forward(socket)
+    collector = Collector(writer, KeyRing(catalog), settings, fallback=forward, workers=settings.collector_count)
     telling = asyncio.create_task(_tell(settings, number, lambda: {**collector.counters(), "log": writer.state()}))
     server = HttpServer(collector)
     await server.start(settings.host, settings.port)
@@ -112,6 +113,7 @@ async def collect(settings: Settings, socket: Path, number: int) -> None:
         await writer.close()
     finally:
         await server.stop(5)
+        forward.close()
     telling.cancel()
     catalog.close()
 

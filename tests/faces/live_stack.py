@@ -43,7 +43,8 @@ class Stack:
         self._stop = asyncio.Event()
         app = create_app(self.rooms)
         self.live: Live = app.state.live
-        self.server = HttpServer(Forward(self._path))
+        forward = Forward(self._path)
+        self.server = HttpServer(forward)
         async with _listening(app, uds=self._path), self.live.listen(live_socket(self._path)):
             await self.server.start("127.0.0.1", self.port)
             while not self._path.exists():
@@ -51,6 +52,7 @@ class Stack:
             self._ready.set()
             await self._stop.wait()
             await self.server.stop(2)
+            forward.close()
 
     def stop(self) -> None:
         if self._thread.is_alive():

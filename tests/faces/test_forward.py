@@ -89,6 +89,7 @@ class Both:
         self._ready.set()
         await self._stop.wait()
         await self.server.stop(2)
+        self.forward.close()
         for one in behind:
             one.close()
 

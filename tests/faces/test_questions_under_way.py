@@ -80,11 +80,13 @@ class Stack:
         async with _listening(house.client.app, uds=path):
             while not path.exists():
                 await asyncio.sleep(0.01)
-            server = HttpServer(Forward(path))
+            forward = Forward(path)
+            server = HttpServer(forward)
             await server.start("127.0.0.1", self.port)
             self._ready.set()
             await self._stop.wait()
             await server.stop(2)
+            forward.close()
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -37,6 +37,8 @@ _CHUNK: Final = 1 << 16
 BODY_LIMIT: Final = 4 * MIB  # bytes; as much as the other process takes
 MOST_BYTES: Final = 64 * MIB  # of all bodies that wait here: whoever sends them has shown no key yet
 BODY_SECONDS: Final = 60.0  # for a whole body
+_KEPT_SECONDS: Final = 2.0  # that a connection waits for its next request: less than the other side's patience
+_MOST_KEPT: Final = 128
 _LINGER: Final = 1.0  # seconds in which a sender that is silent may still get its answer
 _SWITCH_SECONDS: Final = 10.0  # for the answer to an upgrade
 _HEAD_LIMIT: Final = 64 << 10  # bytes of that answer
@@ -53,14 +55,19 @@ def live_socket(socket: Path) -> Path:
 
 
 class Forward:
-    """An ASGI app in front of a server on a Unix socket. HTTP/1.1, one connection a request; bodies are streamed back. A WebSocket is tied
+    """An ASGI app in front of a server on a Unix socket. HTTP/1.1; bodies are streamed back. A WebSocket is tied
     to one at the socket beside it, byte for byte."""
 
     def __init__(self, socket: Path, *, body_limit: int = BODY_LIMIT, body_seconds: float = BODY_SECONDS) -> None:
         self._socket = socket
         self._body_limit = body_limit
         self._body_seconds = body_seconds
+        self._connections = _Connections(socket)
         self.held = 0  # bytes of bodies
+
+    def close(self) -> None:
+        """Ends the connections that wait for a request. On the event loop."""
+        self._connections.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -110,13 +117,13 @@ class Forward:
 
     async def _hand_over(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
+            reader, writer = await self._connections.take()
         except OSError:
             await _refuse(send, self._starting())
             return
-        begun = False
+        begun = kept = False
         try:
-            writer.write(_head(scope, [b"connection: close", b"content-length: %d" % len(body)]) + body)
+            writer.write(_head(scope, [b"content-length: %d" % len(body)]) + body)
             await writer.drain()
             head = await _unless_gone(_status(reader), receive)
             if head is None:  # the other process sees the connection end, and stops what nobody waits for
@@ -128,12 +135,16 @@ class Forward:
                 async for chunk in _chunks(reader, headers):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+            kept = (b"connection", b"close") not in headers
         except (OSError, asyncio.IncompleteReadError, ValueError):
             if begun:
                 raise  # the connection breaks off, so that a part of an answer does not pass for all of it
             await _refuse(send, unavailable("The part that answers questions went away; ask again."))
         finally:
-            writer.close()
+            if kept:
+                self._connections.give(reader, writer)
+            else:
+                writer.close()
 
     def _starting(self) -> AlmanacError:
         try:
@@ -160,6 +171,36 @@ class Forward:
                 raise invalid(f"The request is larger than {limit}.", status=413, way_out="Send less at once.")
             if not more:
                 return b"".join(pieces)
+
+
+class _Connections:
+    """Connections to the other process, kept for the next request for a moment: opening one takes as long as a kept answer."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._waiting: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
+
+    async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that waits, or a new one. Raises `OSError`."""
+        now = asyncio.get_running_loop().time()
+        while self._waiting:
+            reader, writer, since = self._waiting.pop()
+            if now - since < _KEPT_SECONDS and not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
+
+    def give(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Its answer was read to the end."""
+        if len(self._waiting) < _MOST_KEPT:
+            self._waiting.append((reader, writer, asyncio.get_running_loop().time()))
+        else:
+            writer.close()
+
+    def close(self) -> None:
+        """See `Forward.close`."""
+        while self._waiting:
+            self._waiting.pop()[1].close()
 
 
 class _Held:

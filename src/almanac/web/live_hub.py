@@ -244,9 +244,10 @@ class Hub:
             return None, None
         first: Topic | None = None
         when = float("inf")
+        slow = any(topic.running and topic.seconds >= _QUICK for topic in self._topics.values())
         for topic in self._topics.values():
             at = min(topic.due if topic.due is not None else float("inf"), topic.tick if topic.tick is not None else float("inf"))
-            if at < when and topic.followers and not topic.running and (not self._running or topic.seconds < _QUICK):
+            if at < when and topic.followers and not topic.running and not (slow and topic.seconds >= _QUICK):
                 first, when = topic, at
         if first is not None and when <= now:
             return first, None
