@@ -409,6 +409,17 @@ def test_a_clock_is_corrected_where_it_surely_is_wrong(seconds: int, corrected: 
         assert "observed_time" in json.loads(bytes(door.events[0].rest))
 
 
+@pytest.mark.parametrize(("seconds", "sent"), [(3600, "2026-11-20T22:10:00.000000Z"), (4, ""), (-86400, "")])
+def test_spans_and_points_that_end_in_the_future(seconds: int, sent: str, send: Any, door: Any) -> None:
+    ended = NOW_NS + seconds * 10**9
+    send("/v1/traces", spans(Span(name="s", start_time_unix_nano=ended - 10**9, end_time_unix_nano=ended)))
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+    metric.gauge.data_points.add(as_int=1, time_unix_nano=ended)
+    send("/v1/metrics", request)
+    assert [(event.kind, event.sent_time, event.keep_time) for event in door.events] == [("span", sent, False), ("metric", sent, False)]
+
+
 # --------------------------------------------------------------------- answers
 
 

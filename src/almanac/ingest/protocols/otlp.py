@@ -8,7 +8,8 @@ span, a metric's data point one of kind metric. The answer is an empty message, 
 Senders come back after 429, 502, 503 and 504 alone, so that whatever is our fault, and a request that came too slowly, gets one of these.
 
 A record says when it was observed, not when it was sent, and batches, retries and queues lie between. So a clock is corrected only where it
-surely is wrong: when the newest record of a request was observed after the request came, or more than ten minutes before.
+surely is wrong: when the newest record of a request was observed after the request came, or more than ten minutes before; or a span or a
+data point ended after that.
 """
 
 from __future__ import annotations

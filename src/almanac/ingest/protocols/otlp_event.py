@@ -50,7 +50,7 @@ _BLANK: Final = Event("", "", "track", "", 0, protocol="otlp")
 class Group:
     """Makes events of what one library of one sender sent. What they have in common is worked out once and copied."""
 
-    __slots__ = ("_blank", "_call", "_common", "_context", "_form", "_key", "_limit", "_own", "_unfit", "newest")
+    __slots__ = ("_blank", "_call", "_common", "_context", "_form", "_key", "_limit", "_own", "_unfit", "latest", "newest")
 
     def __init__(self, call: Call, form: Form, outer: Any, inner: Any, unknown: Mapping[str, Any] = NOTHING) -> None:
         """`outer` and `inner` hold the resource and the scope; `unknown`: what did not fit of them."""
@@ -73,7 +73,7 @@ class Group:
         blank.context = Raw(_ENCODE(self._context)) if self._context else EMPTY
         self._own = lift(blank, sender, "", place=False)
         self._blank = blank
-        self.newest = ""  # of the times at which records were observed
+        self.newest = self.latest = ""  # of the times at which records were observed; at which spans and points ended
         self._key = derived_id(bytes(blank.context) + f"{blank.library}\0{blank.library_version}".encode()).encode()
         self._common: tuple[Any, Raw, bytes] = (None, blank.context, self._key)
 
@@ -118,8 +118,7 @@ class Group:
         if seen != "0":
             event.sent_time = event.client_time if seen == when else iso(seen, rest, "observed_nanoseconds")
             event.keep_time = True
-            if seen > self.newest and len(seen) == DIGITS and seen.isdecimal():
-                self.newest = seen
+            self.newest = max(self.newest, _whole_time(seen))
             if when == "0":
                 event.client_time = event.sent_time
         return self._finish(index, event, said, rest, timed=event.client_time != "")
@@ -160,6 +159,7 @@ class Group:
             rest["links"] = [self._link(each) for each in span.links]
         if start:
             event.client_time = iso(str(start), rest, "nanoseconds")
+        self.latest = max(self.latest, _whole_time(str(end)))
         return self._finish(index, event, said, rest, timed=bool(start or span.span_id))
 
     def _moment(self, moment: Any) -> dict[str, Any]:
@@ -201,6 +201,7 @@ class Group:
             rest["exemplars"] = [self._exemplar(each) for each in point.exemplars]
         if when:
             event.client_time = iso(str(when), rest, "nanoseconds")
+            self.latest = max(self.latest, _whole_time(str(when)))
         if metric.description or metric.metadata:
             event.context, key = self._describe(metric)
             return self._finish(index, event, said, rest, timed=bool(when), key=key)
@@ -281,6 +282,11 @@ def _severity(number: Any) -> str:
         return str(number)
     step = (number - 1) % 4
     return _SEVERITIES[(number - 1) // 4] + (str(step + 1) if step else "")
+
+
+def _whole_time(nanoseconds: str) -> str:
+    """A time that can be compared as text; "" for any other."""
+    return nanoseconds if len(nanoseconds) == DIGITS and nanoseconds.isdecimal() else ""
 
 
 def iso(nanoseconds: str, rest: dict[str, Any], name: str) -> str:

@@ -78,7 +78,7 @@ class Intake:
         self.call = call
         self.count = 0
         self._over: list[bytes | Raw] = []
-        self._newest = ""
+        self._newest = self._latest = ""
         self._keep_time = False
 
     # ------------------------------------------------------------------ json
@@ -146,7 +146,7 @@ class Intake:
             for record in records:
                 original = partial(_inside, signal, fields, within)
                 self._odd_record(signal, group, deep.get(bytes(record)) or record, original, is_deep=bytes(record) in deep)
-            self._newest = max(self._newest, group.newest)
+            self._newest, self._latest = max(self._newest, group.newest), max(self._latest, group.latest)
         return None
 
     def _odd_record(self, signal: Signal, group: Group, raw: Raw | bytes, original: Any, *, is_deep: bool) -> None:
@@ -248,7 +248,7 @@ class Intake:
                     index += 1
                 if over:
                     self._over.append(_original(signal, form, outer, inner, over))
-                self._newest = max(self._newest, group.newest)
+                self._newest, self._latest = max(self._newest, group.newest), max(self._latest, group.latest)
         self.count = index
 
     def _reject(self, reason: str, detail: str, original: bytes) -> None:
@@ -262,9 +262,7 @@ class Intake:
             most = call.settings.batch_limit
             detail = f"There are {self.count - most} records more than {most} in the request."
             call.reject(most, "over_batch_limit", detail, b"[" + b",".join(map(bytes, self._over)) + b"]")
-        late = call.received_us / 1e6 - int(self._newest or 0) / 1e9
-        wrong = self._newest and not self._keep_time and not -call.settings.skew_tolerance <= late <= DELIVERY_SECONDS
-        newest = iso(self._newest, {}, "") if wrong else ""
+        sent = "" if self._keep_time else self._sent()
         times: dict[str, int] = {}
         for event in call.events:
             if event.kind == "dead_letter":
@@ -275,11 +273,22 @@ class Intake:
                 event.event_id = derived_id(f"{id_}\0{times[id_]}".encode())
             else:
                 times[id_] = 1
-            if wrong and event.sent_time:
+            if sent and event.client_time:
                 event.keep_time = False
-                if event.sent_time != newest:
+                if event.sent_time not in ("", sent):
                     observed = {**(reading.fields_of(event.rest) or {}), "observed_time": reading.encoded(event.sent_time)}
-                    event.rest, event.sent_time = reading.encoded(observed), newest
+                    event.rest = reading.encoded(observed)
+                event.sent_time = sent
+
+    def _sent(self) -> str:
+        """When the request was sent by the sender's clock, if that surely is wrong; else ""."""
+        now, tolerance = self.call.received_us / 1e6, self.call.settings.skew_tolerance
+        latest = max(self._newest, self._latest)
+        if latest and int(latest) / 1e9 > now + tolerance:
+            return iso(latest, {}, "")
+        if self._newest and int(self._newest) / 1e9 < now - DELIVERY_SECONDS:
+            return iso(self._newest, {}, "")
+        return ""
 
 
 def _size(unit: Any) -> int:
