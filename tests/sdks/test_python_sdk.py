@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,16 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version as python_version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import almanac
-from almanac.sdk import Problem, anonymous_id, sender, spool
+from almanac.sdk import VERSION, Problem, anonymous_id, sender, spool
 
 APP = Path(__file__).parent / "python_app.py"
-SOURCE = Path(almanac.__file__).parent
+ALONE = Path(__file__).parent.parent.parent / "sdk" / "python"
 KEY = "test-write-key"
 DEAD = "http://127.0.0.1:9"  # nobody listens there
 PRICE = {"price": 12.5, "label": "Grüße 🎉"}
@@ -482,12 +482,16 @@ print(sorted(name for name in mine if name != "almanac" and not name.startswith(
     assert done.stdout.strip() == "[]"
 
 
-def test_its_folder_is_a_package_of_its_own(server: Any, tmp_path: Path) -> None:
-    """Copied into an app that has nothing else, under another name, it sends."""
-    shutil.copytree(SOURCE / "sdk", tmp_path / "almanac_sdk")
+def test_it_is_a_package_of_its_own_too(server: Any, tmp_path: Path) -> None:
+    """Built from the same files under another name; an app that has nothing else sends with it."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ALONE)]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.split("-")[:2] == ["almanac_sdk", VERSION]
     program = f"""
 import sys
-sys.path.insert(0, {str(tmp_path)!r})
+sys.path.insert(0, {str(wheel)!r})
 from almanac_sdk import Client
 client = Client({KEY!r}, {server.url!r})
 print(client.track("beat"), client.flush())
@@ -497,3 +501,17 @@ assert not any(name == "almanac" or name.startswith("almanac.") for name in sys.
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[1] == "True"
     assert ids(server.events(1)) == done.stdout.split()[:1]
+    assert python_version("almanac") == VERSION
+
+
+def test_a_listener_may_close_the_client(server: Any, flaky: Callable[..., Any]) -> None:
+    line = flaky("500")
+    sending = almanac.Client(KEY, line.url, flush_seconds=0.01, on_error=lambda problem: sending.close(5) and None)
+    sending.track("beat")
+    until = time.monotonic() + 10
+    while "closed" not in sending.stats().dropped and time.monotonic() < until:
+        time.sleep(0.01)
+    closes(sending.stats())
+    assert sending.stats().dropped == {"closed": 1}
+    time.sleep(0.5)
+    assert server.lines == []

@@ -47,6 +47,8 @@ class Outbox:
         """Empties it for this process: at the start, and in a child after a fork, whose parent sends what was there."""
         self.changed = threading.Condition()
         self.closing = False
+        self._ended = False
+        self.spooling = self._folder is not None  # a thread moves events to the disk
         self.urges = 0  # how often somebody wanted everything out now
         self.taken = self.delivered = self.rejected = self.retries = 0
         self.dropped: Counter[str] = Counter()
@@ -54,6 +56,7 @@ class Outbox:
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._in = self._out = 0  # own events that came in, and those whose fate is known
+        self._clear = 0  # those whose batch is gone, too
         self._since = 0.0  # when the oldest of those in between came in, or the last batch left
         self._writing = self._flying = 0  # lines at the head of the queue that are on their way to the disk, to the server
         self._spool_at = 0.0  # the disk is not tried before
@@ -101,7 +104,7 @@ class Outbox:
         """Is done when the fate of all that came in until now is known."""
         future: Future[bool] = Future()
         with self.changed:
-            if self._out >= self._in:
+            if self._clear >= self._in:
                 future.set_result(True)
             else:
                 self._waiters.append((self._in, future))
@@ -154,6 +157,15 @@ class Outbox:
             detail = f"Events stay in memory, because the spool cannot take them: {trouble or 'the disk is full'}."
             self._problems.tell("spool", detail, count=len(lines) - done, will_retry=True)
 
+    def write_last(self) -> None:
+        """At the end, when that thread is gone: what is still in memory, and not on its way."""
+        with self.changed:
+            self.spooling = False
+            self.changed.notify_all()
+            left = bool(self._lines) and not self._writing and not self._flying
+        if left and self._folder is not None:
+            self.write()
+
     def _to_disk(self, lines: list[bytes]) -> int:
         if self._folder is None:
             return 0
@@ -183,7 +195,7 @@ class Outbox:
         return wait
 
     def _in_memory(self, now: float) -> bool:
-        return bool(self._lines) and not self._writing and (self._folder is None or now < self._spool_at)
+        return bool(self._lines) and not self._writing and (not self.spooling or now < self._spool_at)
 
     def _full(self) -> bool:
         if self._room is not None and self._room.full_batch:
@@ -217,8 +229,10 @@ class Outbox:
         return batch
 
     def count(self, batch: Batch, *, delivered: int = 0, rejected: int = 0, reason: str = "", dropped: int = 0) -> None:
-        """What became of some events of a batch."""
+        """What became of some events of a batch. After the end it is too late to say so."""
         with self.changed:
+            if self._ended:
+                return
             self.delivered += delivered
             self.rejected += rejected
             if dropped:
@@ -229,11 +243,6 @@ class Outbox:
                 return
             self._out += settled
             self._since = time.monotonic()
-            done = [waiter for waiter in self._waiters if waiter[0] <= self._out]
-            self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._out]
-        for _, future in done:
-            if not future.done():
-                future.set_result(True)
 
     def finish(self, batch: Batch) -> None:
         """The fate of all its events is known: it goes."""
@@ -247,6 +256,13 @@ class Outbox:
             self._room.settled(batch)
         elif self._found is not None:
             self._found.settled(batch)
+        with self.changed:
+            self._clear = self._out
+            done = [future for target, future in self._waiters if target <= self._clear]
+            self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._clear]
+        for future in done:
+            if not future.done():  # whoever waited may have stopped
+                future.set_result(True)
 
     def end(self) -> int:
         """No more threads: what is on the disk stays there, what is in memory is lost. Answers how many were lost."""
@@ -255,6 +271,8 @@ class Outbox:
             lost = max(0, self._in - self._out - on_disk)
             self.dropped["closed"] += lost
             self._out += lost
+            self._clear = self._out
+            self._ended = True
             waiters, self._waiters = self._waiters, []
         for _, future in waiters:
             if not future.done():

@@ -60,9 +60,9 @@ class Problems:
         will_retry: bool = False,
         quiet: bool = True,
     ) -> None:
-        """Says it. `quiet`: the same reason only once a minute; the events meanwhile are counted and said the next time."""
+        """Says it. `quiet`: the same reason only once a minute; events that were lost meanwhile are counted and said the next time."""
         now = time.monotonic()
-        self._unsaid[reason] += count
+        self._unsaid[reason] = count if will_retry else self._unsaid[reason] + count
         if quiet and now - self._told.get(reason, -QUIET_SECONDS) < QUIET_SECONDS:
             return
         self._told[reason] = now

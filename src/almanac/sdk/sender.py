@@ -53,15 +53,18 @@ class Sender:
     def close(self, seconds: float) -> int:
         """Sends what it can in so many seconds, and ends. Answers how many events were lost."""
         outbox = self._outbox
+        inside = threading.current_thread() in self._threads  # `on_error` closes the client: there is nobody to wait for
         with self._starting:
-            self._deadline = time.monotonic() + seconds
+            self._deadline = time.monotonic() + (0.0 if inside else seconds)
             with outbox.changed:
                 outbox.closing = True
                 outbox.urge()
         if not self._threads and outbox.waiting:  # the interpreter lets no thread begin at its end
             self._loops()
-        for thread in reversed(self._threads):
-            thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
+        outbox.write_last()
         lost = outbox.end()
         self._transport.close()
         return lost
@@ -79,6 +82,8 @@ class Sender:
             with outbox.changed:
                 while (wait := outbox.to_write(time.monotonic())) != 0.0:
                     if outbox.closing:
+                        outbox.spooling = False
+                        outbox.changed.notify_all()
                         return
                     outbox.changed.wait(wait)
             try:
