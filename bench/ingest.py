@@ -68,7 +68,7 @@ def batches(seconds: float) -> Iterator[Row]:
     """Batches of 500 and 50 and single events, each beside the engine's own insert of the same messages."""
     alone = own_insert("server")
     yield Row("engine's own INSERT, a server SDK's messages", alone, "events/s")
-    for size, connections, goal in ((500, 4, ">= 0.6 and >= 100 k"), (50, 8, ""), (1, 32, "")):
+    for size, connections, goal in ((500, 4, ">= 0.6 and >= 100 k"), (50, 8, ""), (1, 64, "")):
         sent, took, disk = throughput(size, seconds if size == 500 else min(seconds, 20), connections, "server")
         what = f"batches of {size}" if size > 1 else "single events"
         rate = sent["accepted"] / took

@@ -5,15 +5,18 @@ Run as a process of its own: `python -m bench.senders PORT KEY BATCH SECONDS CON
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
-import socket
+import re
 import sys
-import threading
 import time
+import uuid
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
+import uvloop
 
 AGENTS = [
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{number}.0.0.0 Safari/537.36"
@@ -21,6 +24,7 @@ AGENTS = [
 ]
 NAMES = ["product_viewed", "product_added", "checkout_started", "order_completed", "search", "page_viewed"]
 HOLE = "########-####-####-####-############"
+_LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 _DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
@@ -76,61 +80,84 @@ class Batch:
         self.body_size = len(body)
         self._holes = np.flatnonzero(self.bytes == ord("#"))
         self._dice = np.random.default_rng(time.time_ns() + seed)
+        self._around = bytes(self.bytes).split(HOLE.encode())
 
     def fresh(self) -> memoryview:
         """The request with new ids."""
+        if len(self._around) == 2:
+            return memoryview(str(uuid.uuid4()).encode().join(self._around))
         self.bytes[self._holes] = _DIGITS[self._dice.integers(0, 16, len(self._holes), dtype=np.uint8)]
         return memoryview(self.bytes)
 
 
-class Sender(threading.Thread):
-    """Sends batches over one connection, at most `rate` events a second (0: as fast as it goes)."""
+class Sender(asyncio.Protocol):
+    """Sends batches over one connection, one after another, at most `rate` events a second (0: as fast as they are answered)."""
 
-    def __init__(self, port: int, key: str, size: int, seconds: float, rate: float, seed: int, form: str) -> None:
-        super().__init__()
+    def __init__(self, key: str, size: int, many: int, seconds: float, rate: float, seed: int, form: str) -> None:
         self.accepted = self.refused = self.bytes = 0
         self.slowest = 0.0
-        self._batches = [Batch(key, size, seed * 100 + number, form) for number in range(max(1, 2000 // size))]
-        self._port, self._size, self._seconds, self._rate = port, size, seconds, rate
+        self._batches = [Batch(key, size, seed * 100 + number, form) for number in range(many)]
+        self._size, self._seconds, self._rate = size, seconds, rate
+        self._loop = asyncio.get_running_loop()
+        self._number = 0
+        self._answer = b""
+        self.ended: asyncio.Future[None] = self._loop.create_future()
 
-    def run(self) -> None:
-        connection = socket.create_connection(("127.0.0.1", self._port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        began = time.monotonic()
-        number = 0
-        while (now := time.monotonic()) - began < self._seconds:
-            if self._rate and number * self._size / self._rate > now - began:
-                time.sleep(max(0.0, number * self._size / self._rate - (now - began)))
-            batch = self._batches[number % len(self._batches)]
-            sent = time.monotonic()
-            connection.sendall(batch.fresh())
-            answer = connection.recv(65536)
-            self.slowest = max(self.slowest, time.monotonic() - sent)
-            number += 1
-            if answer.startswith(b"HTTP/1.1 200"):
-                self.accepted += self._size
-                self.bytes += batch.body_size
-            else:
-                self.refused += 1
-                time.sleep(0.2)
-        connection.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._began = self._loop.time()
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _send(self) -> None:
+        now = self._loop.time()
+        if now - self._began >= self._seconds:
+            self._transport.close()
+            return
+        due = self._began + self._number * self._size / self._rate if self._rate else now
+        if due > now:
+            self._loop.call_at(due, self._send)
+            return
+        self._batch = self._batches[self._number % len(self._batches)]
+        self._number += 1
+        self._sent = now
+        self._transport.write(self._batch.fresh())
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        head = self._answer.find(b"\r\n\r\n")
+        if head < 0 or len(self._answer) < head + 4 + int(_LENGTH.findall(self._answer[:head])[0]):
+            return
+        self.slowest = max(self.slowest, self._loop.time() - self._sent)
+        taken, self._answer = self._answer.startswith(b"HTTP/1.1 200"), b""
+        if taken:
+            self.accepted += self._size
+            self.bytes += self._batch.body_size
+            self._send()
+        else:
+            self.refused += 1
+            self._loop.call_later(0.2, self._send)
 
 
-def main(port: int, key: str, size: int, seconds: float, connections: int, rate: float, form: str) -> None:
+async def main(port: int, key: str, size: int, seconds: float, connections: int, rate: float, form: str) -> None:
     """Prints what was accepted."""
-    senders = [Sender(port, key, size, seconds, rate / connections, seed, form) for seed in range(connections)]
-    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    many = max(4, 2000 // (size * connections))
+    senders = [Sender(key, size, many, seconds, rate / connections, seed, form) for seed in range(connections)]
+    began = loop.time()
     for sender in senders:
-        sender.start()
-    for sender in senders:
-        sender.join()
+        await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", port)
+    await asyncio.gather(*(sender.ended for sender in senders))
     print(
         json.dumps(
             {
                 "accepted": sum(sender.accepted for sender in senders),
                 "refused": sum(sender.refused for sender in senders),
                 "bytes": sum(sender.bytes for sender in senders),
-                "seconds": time.monotonic() - began,
+                "seconds": loop.time() - began,
                 "slowest": max(sender.slowest for sender in senders),
             }
         )
@@ -139,4 +166,4 @@ def main(port: int, key: str, size: int, seconds: float, connections: int, rate:
 
 if __name__ == "__main__":
     port_, key_, size_, seconds_, connections_, rate_, form_ = sys.argv[1:]
-    main(int(port_), key_, int(size_), float(seconds_), int(connections_), float(rate_), form_)
+    uvloop.run(main(int(port_), key_, int(size_), float(seconds_), int(connections_), float(rate_), form_))
