@@ -1,6 +1,7 @@
-"""Builds the web SDK into the package: `python tools/sdk.py`. `check` formats and types, `test` what reckons, `format` mends.
+"""Builds the web SDK into the package: `python tools/sdk.py`.
 
-Its tools are those of the web app (ui/package-lock.json), so that nothing is fetched twice.
+`check` formats and types, `test` what reckons, `format` mends, `pack` makes the npm package in sdk/web/dist. Its tools are those of the web
+app (ui/package-lock.json), so that nothing is fetched twice.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ def mend() -> None:
     _run("@biomejs/biome/bin/biome", "check", "--write", ".")
 
 
+def pack() -> None:
+    """Makes the npm package. Raises RuntimeError with what went wrong."""
+    ui.install()
+    ui.npm("pack", "--pack-destination", "dist", folder=SDK)
+
+
 def _run(script: str, *arguments: str) -> None:
     ui.install()
     link = SDK / _PARTS
@@ -59,7 +66,9 @@ def _run(script: str, *arguments: str) -> None:
 
 
 def _sources() -> Iterator[Path]:
-    yield from (SDK / "package.json", SDK / "tsconfig.json", SDK / "build.mjs", ui.UI / "package-lock.json")
+    for name in ("package.json", "tsconfig.json", "tsconfig.build.json", "build.mjs"):
+        yield SDK / name
+    yield ui.UI / "package-lock.json"
     yield from (path for path in sorted((SDK / "src").rglob("*.ts")) if ".test." not in path.name)
 
 
@@ -74,6 +83,8 @@ if __name__ == "__main__":
                 test()
             case ["format"]:
                 mend()
+            case ["pack"]:
+                pack()
             case _:
                 sys.exit(__doc__)
     except RuntimeError as error:

@@ -84,9 +84,9 @@ def run(script: str, *arguments: str, folder: Path = UI) -> None:
     _call(_node(), script, *arguments, folder=folder)
 
 
-def npm(*arguments: str) -> None:
-    """npm in the app's folder. Raises RuntimeError with what it printed."""
-    _call(_node(), _npm(), *arguments)
+def npm(*arguments: str, folder: Path = UI) -> None:
+    """npm in a folder. Raises RuntimeError with what it printed."""
+    _call(_node(), _npm(), *arguments, folder=folder)
 
 
 def _sources() -> Iterator[Path]:

@@ -40,8 +40,5 @@ const digest = createHash("sha256")
 await bundle({ almanac: `${here}src/script.ts` }, "iife", {
   __AUTOCAPTURE__: JSON.stringify(`autocapture.${digest}.mjs`),
 });
-execFileSync(process.execPath, [
-  `${here}../../ui/node_modules/typescript/bin/tsc`,
-  ...["--project", `${here}tsconfig.json`, "--noEmit", "false", "--declaration", "--emitDeclarationOnly"],
-  ...["--stripInternal", "--outDir", `${folder}/types`],
-]);
+const compiler = `${here}../../ui/node_modules/typescript/bin/tsc`;
+execFileSync(process.execPath, [compiler, "--project", `${here}tsconfig.build.json`, "--outDir", `${folder}/types`]);
