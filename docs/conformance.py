@@ -35,7 +35,7 @@ def conformance_page() -> str:
             lines += [f"## {language}", "", _row(head), _row(["---"] * len(head))]
             lines += [_row([_title(sdk), kept["version"], sdk.protocol, *_cells(kept)]) for sdk, kept in rows]
             lines.append("")
-            drops = [f"- {_title(sdk)}, {name}: {why}" for sdk, _ in rows for name, why in sdk.drops.items()]
+            drops = [f"- {_title(sdk)}, {', '.join(names)}: {why}" for sdk, _ in rows for why, names in _rules(sdk).items()]
             lines += ["By the SDK's own rule:", "", *drops, ""] if drops else []
     return "\n".join(lines)
 
@@ -52,7 +52,7 @@ def sdks_page() -> str:
     for runs, language in LANGUAGES.items():
         lines += [f"## {language}", ""]
         for sdk in sdks():
-            if sdk.runs == runs and (kept := sdk.kept()):
+            if sdk.runs == runs and not sdk.environment and (kept := sdk.kept()):
                 install = "pip install" if runs == "python" else "npm install"
                 lines += [f"### {_title(sdk)}", "", f"`{install} {sdk.package}` (tested with {kept['version']})", ""]
                 lines += [f"```{_FENCES[runs]}", _snippet(sdk), "```", ""]
@@ -61,6 +61,15 @@ def sdks_page() -> str:
 
 def _title(sdk: Sdk) -> str:
     return sdk.title or sdk.package
+
+
+def _rules(sdk: Sdk) -> dict[str, list[str]]:
+    """In which scenarios each of the SDK's own rules counts."""
+    found: dict[str, list[str]] = {}
+    for name in SCENARIOS:
+        if name in sdk.drops:
+            found.setdefault(sdk.drops[name], []).append(name)
+    return found
 
 
 def _row(cells: list[str]) -> str:

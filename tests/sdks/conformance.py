@@ -159,6 +159,7 @@ class Program:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._errors = ""
+        self._ends = True
 
     def __enter__(self) -> Program:
         return self
@@ -173,11 +174,13 @@ class Program:
             self._errors = self._process.communicate(timeout=max(0.1, deadline - time.monotonic()))[0]
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._errors = "it did not end in time"
+            self._ends = False
 
     def app(self) -> str:
         """What the program noticed."""
         code = self._process.wait(10)
+        if not self._ends:
+            return "does not end"
         if code:
             print(self._errors, file=sys.stderr)  # pytest shows it beside the failure
         return f"exit {code}" if code else "unhurt"
