@@ -676,3 +676,38 @@ def test_what_posthogs_sdk_sends(door: Any) -> None:
     said = json.loads(bytes(metric.properties))
     assert said == {"plan": "pro", "metric": {"type": "sum", "value": 1.0, "temporality": "delta", "monotonic": True}}
     assert (span.kind, span.name, json.loads(bytes(span.properties))["duration_ms"]) == ("span", "work", 0.021877)
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json", "odd json"])
+def test_a_large_resource_around_many_records_is_refused(form: str, doors: Any) -> None:
+    """Each record would be stored with it: from 60 kB would come 60 MB."""
+    door = doors(body_limit=1 << 20)
+    request = logs(*[LogRecord(event_name="e")] * 1000, resource={"x": "y" * 50_000})
+    body = request.SerializeToString() if form == "protobuf" else in_json(request)
+    body = body.replace(b'"schemaUrl"', b'"unheardOf"') if form == "odd json" else body
+    reply = door.send("POST", "/v1/logs", body, headers=PROTOBUF if form == "protobuf" else JSON)
+    assert reply.status == 413
+    assert door.log.all == []
+
+
+def test_a_large_metric_of_many_points_is_refused(send: Any, door: Any) -> None:
+    for name, unit, description in (("m" * 50_000, "", ""), ("m", "u" * 50_000, ""), ("m", "", "d" * 50_000)):
+        request = ExportMetricsServiceRequest()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name=name, unit=unit, description=description)
+        for number in range(2100):
+            metric.gauge.data_points.add(as_int=number)
+        assert send("/v1/metrics", request).status == 413
+    assert door.log.all == []
+
+
+def test_many_records_that_are_next_to_nothing(doors: Any) -> None:
+    """What is beyond the limit is one dead letter; a hundred times the limit are refused before they take time and room."""
+    door = doors(batch_limit=100)
+    empty = b"\x12\x00"
+    reply = door.send("POST", "/v1/logs", field(1, field(2, empty * 2000)), headers=PROTOBUF)
+    assert (reply.status, len(door.events), len(door.dead)) == (200, 100, 1)
+    assert ExportLogsServiceResponse.FromString(reply.body).partial_success.rejected_log_records == 1900
+    again = decode(Settings(), "p1", "otlp", door.dead[0]["original"])
+    assert [event.kind for event in again] == ["log"] * 1900
+    for body in (field(1, field(2, empty * 250_000)), field(1, field(2, empty * 2_000_000))):
+        assert door.send("POST", "/v1/logs", body, headers=PROTOBUF).status == 413

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from almanac.ingest.protocols.otlp_event import Group, iso
 from almanac.ingest.protocols.otlp_sender import Form
 
 DELIVERY_SECONDS: Final = 600  # how long after it was observed a record may well arrive
+SPEND: Final = 3  # times the largest body: what may be written of a request
 WHOLE: Final = 2  # times the largest event: a protobuf request up to here is parsed in one go
 
 
@@ -77,7 +78,8 @@ class Intake:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.count = 0
-        self._over: list[bytes | Raw] = []
+        self._over: list[bytes] = []
+        self._spent = 0
         self._newest = self._latest = ""
         self._keep_time = False
 
@@ -143,35 +145,37 @@ class Intake:
             within.pop(_camel(signal.records), None)
             inner, odd_inner = otlp_json.tolerant(signal.inner).read(reading.encoded(within))
             group = Group(self.call, _JSON, outer, inner, {**odd, **({_camel(signal.inners): odd_inner} if odd_inner else {})})
-            for record in records:
+            most = max(0, self.call.settings.batch_limit - self.count)
+            for record in records[:most]:
                 original = partial(_inside, signal, fields, within)
                 self._odd_record(signal, group, deep.get(bytes(record)) or record, original, is_deep=bytes(record) in deep)
+            if over := records[most:]:
+                self.count += len(over)
+                self._beyond(_inside(signal, fields, within, records=over))
             self._newest, self._latest = max(self._newest, group.newest), max(self._latest, group.latest)
         return None
 
     def _odd_record(self, signal: Signal, group: Group, raw: Raw | bytes, original: Any, *, is_deep: bool) -> None:
         largest, depth = self.call.settings.event_limit, self.call.settings.depth_limit
         if is_deep:
-            return self._reject("too_deep", f"It nests deeper than {depth} levels.", original(record=raw))
+            return self._reject("too_deep", f"It nests deeper than {depth} levels.", original(records=[raw]))
         if len(raw) > largest:
-            return self._reject("too_large", f"It is larger than {largest} bytes.", original(record=raw))
+            return self._reject("too_large", f"It is larger than {largest} bytes.", original(records=[raw]))
         try:
             units, unknown = self._units(signal, raw)
             if units is None:
-                return self._reject("not_an_object", "It is not a JSON object.", original(record=raw))
+                return self._reject("not_an_object", "It is not a JSON object.", original(records=[raw]))
             if not units and unknown:
-                return self._reject("no_data_points", "The metric has no data points.", original(record=raw))
+                return self._reject("no_data_points", "The metric has no data points.", original(records=[raw]))
             for unit in units:
                 event = signal.build(group, self.count, unit, unknown)
-                if self.count >= self.call.settings.batch_limit:
-                    self._over.append(original(record=raw))
-                else:
-                    self.call.events.append(event)
+                self._spend(len(event.properties) + len(event.context) + len(event.name))
+                self.call.events.append(event)
                 self.count, unknown = self.count + 1, NOTHING
         except UnfitError as unfit:
-            return self._reject(unfit.reason, unfit.detail, original(record=raw))
+            return self._reject(unfit.reason, unfit.detail, original(records=[raw]))
         except RecursionError:
-            return self._reject("too_deep", f"It nests deeper than {depth} levels.", original(record=raw))
+            return self._reject("too_deep", f"It nests deeper than {depth} levels.", original(records=[raw]))
         return None
 
     def _units(self, signal: Signal, raw: Raw | bytes) -> tuple[list[Any] | None, Fields]:
@@ -237,23 +241,44 @@ class Intake:
                 for unit in units if signal.name != "metrics" else _points(form, units):
                     if index >= most:
                         over.append(unit)
+                        if index > most + otlp_wire.MOST_LEAVES:
+                            raise otlp_wire.too_many()
                     elif largest and _size(unit) > largest:
-                        original = _original(signal, form, outer, inner, [unit])
-                        call.reject(index, "too_large", f"It is larger than {largest} bytes.", original)
+                        self._refuse(
+                            index, "too_large", f"It is larger than {largest} bytes.", _original(signal, form, outer, inner, [unit])
+                        )
                     else:
                         try:
-                            add(build(group, index, unit))
+                            event = build(group, index, unit)
+                            self._spend(len(event.properties) + len(event.context) + len(event.name))
+                            add(event)
                         except UnfitError as unfit:
-                            call.reject(index, unfit.reason, unfit.detail, _original(signal, form, outer, inner, [unit]))
+                            self._refuse(index, unfit.reason, unfit.detail, _original(signal, form, outer, inner, [unit]))
                     index += 1
                 if over:
-                    self._over.append(_original(signal, form, outer, inner, over))
+                    self._beyond(_original(signal, form, outer, inner, over))
                 self._newest, self._latest = max(self._newest, group.newest), max(self._latest, group.latest)
         self.count = index
 
     def _reject(self, reason: str, detail: str, original: bytes) -> None:
-        self.call.reject(self.count, reason, detail, original)
+        self._refuse(self.count, reason, detail, original)
         self.count += 1
+
+    def _refuse(self, index: int, reason: str, detail: str, original: bytes) -> None:
+        self._spend(len(original))
+        self.call.reject(index, reason, detail, original)
+
+    def _beyond(self, original: bytes) -> None:
+        """Keeps what is over the batch limit for one dead letter."""
+        self._spend(len(original))
+        self._over.append(original)
+
+    def _spend(self, size: int) -> None:
+        """Counts what will be written, which is much more than was sent where a large resource stands around many records."""
+        self._spent += size
+        if self._spent > SPEND * self.call.settings.body_limit:
+            detail = "What its records have in common is too large for so many of them."
+            raise invalid(detail, status=413, way_out="Send fewer records in one request, or a smaller resource.")
 
     def finish(self) -> None:
         """Says what is known only when all records are there: which are alike, whether the clock is wrong, how many are too many."""
@@ -261,7 +286,7 @@ class Intake:
         if self._over:
             most = call.settings.batch_limit
             detail = f"There are {self.count - most} records more than {most} in the request."
-            call.reject(most, "over_batch_limit", detail, b"[" + b",".join(map(bytes, self._over)) + b"]")
+            call.reject(most, "over_batch_limit", detail, b"[" + b",".join(self._over) + b"]")
         sent = "" if self._keep_time else self._sent()
         times: dict[str, int] = {}
         for event in call.events:
@@ -311,10 +336,12 @@ def _around(members: dict[str, Any]) -> bytes:
     return _ENCODE({"keepTime": True, **members})
 
 
-def _inside(signal: Signal, fields: Fields, within: Fields | None = None, *, inner: Raw = NONE, record: Raw | bytes = NONE) -> bytes:
-    """A request with one record, or with one list of them, and what stands around it."""
+def _inside(
+    signal: Signal, fields: Fields, within: Fields | None = None, *, inner: Raw = NONE, records: Sequence[Raw | bytes] = ()
+) -> bytes:
+    """A request with these records, or with one list of them, and what stands around."""
     if within is not None:
-        inner = reading.encoded({**within, _camel(signal.records): [Raw(bytes(record))]})
+        inner = reading.encoded({**within, _camel(signal.records): [Raw(bytes(record)) for record in records]})
     return _around({_camel(signal.outers): [{**fields, _camel(signal.inners): [inner]}]})
 
 

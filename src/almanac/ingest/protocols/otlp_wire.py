@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from almanac.core.errors import invalid
+from almanac.core.errors import AlmanacError, invalid
 from almanac.ingest.messages import UnfitError
 from almanac.ingest.protocols.otlp_points import base64_of
 
@@ -138,6 +138,11 @@ def number(value_: float) -> float | str:
 # ----------------------------------------------------- a request taken apart
 
 
+def too_many() -> AlmanacError:
+    """There are more records in the request than it is worth to put away."""
+    return invalid("There are too many records in the request.", status=413, way_out="Send fewer records in one request.")
+
+
 def leaves(signal: str, body: bytes) -> Iterator[tuple[bytes, bool]]:
     """Requests of one record each; where the bytes are not protobuf, what is left of them, and False. Raises `invalid` for too many."""
     yield from _leaves(body, _PATHS[signal], ())
@@ -155,7 +160,7 @@ def _leaves(data: bytes, path: Sequence[frozenset[int]], around: tuple[tuple[byt
         elif number_ in numbers and wire == BYTES:
             found.append((number_, data[content:end]))
             if len(found) > MOST_LEAVES:
-                raise invalid("There are too many records in the request.", status=413, way_out="Send fewer records in one request.")
+                raise too_many()
         else:
             head.append(data[start:end])
     common = b"".join(head)
