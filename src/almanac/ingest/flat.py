@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from almanac.core.errors import AlmanacError, Code
 from almanac.core.event import Event, Raw
@@ -21,6 +21,7 @@ from almanac.ingest.call import Call
 from almanac.ingest.messages import Fields, UnfitError
 
 Flat = dict[str, str]
+Values = dict[str, Raw | str]  # texts, and JSON as it is written
 Build = Callable[[int, Flat], Event]
 
 NO_STORE: Final = ((b"cache-control", b"no-store"),)  # what was answered to a GET that creates an event must not be answered again
@@ -38,12 +39,30 @@ def of_query(query: Mapping[str, str]) -> Flat:
 
 
 def of_form(text: str) -> Flat | None:
-    """What stands in a form's body or behind an address's question mark; None when these are more than 1000 members."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_FIELDS)
-    except ValueError:
+    """What stands in a form's body or behind an address's question mark; None when these are more than 1000 members.
+
+    `urllib.parse.parse_qsl` means the same and takes several times as long.
+    """
+    if text.count("&") >= _MOST_FIELDS:
         return None
-    return {plain(name): plain(value) for name, value in pairs}
+    found: Flat = {}
+    for pair in plain(text.replace("+", " ")).split("&"):
+        name, _, value = pair.partition("=")
+        if "%" in pair:
+            name, value = _unescaped(name), _unescaped(value)
+        if pair:
+            found[name] = value
+    return found
+
+
+def _unescaped(text: str) -> str:
+    if "%" not in text:
+        return text
+    written = unquote_to_bytes(text)
+    try:
+        return written.decode()
+    except UnicodeDecodeError:
+        return plain(written.decode("utf-8", "surrogateescape"))
 
 
 def of_fields(fields: Fields) -> Flat:
@@ -51,18 +70,21 @@ def of_fields(fields: Fields) -> Flat:
     return {name: reading.text_of(value) for name, value in fields.items()}
 
 
-def number(text: str) -> Raw:
+def number(text: str) -> Raw | str:
     """A number where the text is one as JSON writes it; else the text."""
-    return Raw(text.encode()) if _NUMBER.fullmatch(text) else reading.encoded(text)
+    return Raw(text.encode()) if _NUMBER.fullmatch(text) else text
 
 
-def moved(message: Flat, names: Mapping[str, str], numbers: frozenset[str] = frozenset()) -> dict[str, Raw]:
+def moved(message: Flat, names: Mapping[str, str], numbers: frozenset[str] = frozenset()) -> Values:
     """Takes members out of a message, under new names. `numbers`: of these, those that are numbers, by their old names."""
-    return {
-        new: number(message.pop(old)) if old in numbers else reading.encoded(message.pop(old))
-        for old, new in names.items()
-        if old in message
-    }
+    if message.keys().isdisjoint(names):
+        return {}
+    found: Values = {}
+    for old, new in names.items():
+        if old in message:
+            value = message.pop(old)
+            found[new] = number(value) if old in numbers else value
+    return found
 
 
 def take(call: Call, messages: Sequence[Flat], build: Build) -> None:

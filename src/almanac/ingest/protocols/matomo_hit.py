@@ -22,6 +22,7 @@ person. A campaign is read of `mtm_…` and `pk_…` in the address too. `cdt` a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -33,11 +34,12 @@ from almanac.ingest import body as bodies
 from almanac.ingest import flat
 from almanac.ingest import messages as reading
 from almanac.ingest.call import Call
-from almanac.ingest.flat import Flat, Owner
-from almanac.ingest.messages import Fields, UnfitError
+from almanac.ingest.flat import Flat, Owner, Values
+from almanac.ingest.messages import UnfitError
 
 # The request's own, which say nothing about what happened.
 _TRANSPORT: Final = ("rec", "apiv", "rand", "send_image", "queuedtracking", "token_auth")
+_NOTHING: Final = ("",) * len(_TRANSPORT)
 _CONTEXT: Final = {
     "res": "screen",
     "lang": "locale",
@@ -89,6 +91,7 @@ _MARKED: Final = re.compile(r"[?&#](?:mtm|pk|piwik)_")
 _ITEMS: Final = msgspec.json.Decoder(list[list[Raw]])
 _VARIABLES: Final = msgspec.json.Decoder(dict[str, tuple[Raw, Raw]])
 _SLOTS: Final = msgspec.json.Decoder(list[tuple[Raw, Raw]])
+_REMEMBERED: Final = 1000
 _BLANK: Final = Event("", "", "track", "", 0, protocol="matomo")
 
 
@@ -111,26 +114,25 @@ class Builder:
         event.project = self._owner.of(m.get("token_auth", ""), m.get("idsite", ""))
         trusted = bool(m.get("token_auth") or self._token)
         meant = m.get("rec") == "1" or "url" in m or "action_name" in m
-        for name in _TRANSPORT:
-            m.pop(name, "")
+        list(map(m.pop, _TRANSPORT, _NOTHING))
         if self._owner.is_key(m.get("idsite", "")):
             del m["idsite"]
         timed = trusted and bool(m.get("cdt"))
         event.event_id = reading.message_id(None, lambda: _content(index, hit), timed=timed, call=self._call, index=index)
         if timed:
             event.client_time = reading.instant(m.pop("cdt"))
-        rest: Fields = {}
+        rest: Values = {}
         properties = _say(event, m, meant)
         _add_variables(event, m, properties, rest)
         self._describe(event, m, trusted)
-        for name in [name for name in m if _PROPERTY.fullmatch(name) and name not in properties]:
+        for name in [name for name in m if name not in properties and _is_property(name)]:
             value = m.pop(name)
-            properties[name] = flat.number(value) if _NUMBER.fullmatch(name) else reading.encoded(value)
+            properties[name] = flat.number(value) if _is_number(name) else value
         if properties:
             event.properties = reading.encoded(properties)
             reading.checked(event.properties, self._limit)
-        rest.update({name: reading.encoded(value) for name, value in m.items()})
-        if rest:
+        if m or rest:
+            rest.update(m)
             event.rest = reading.encoded(rest)
         return event
 
@@ -152,12 +154,12 @@ class Builder:
             event.is_server = True
         else:
             event.user_agent, event.ip = self._call.user_agent, self._call.ip
-        context: Fields = flat.moved(m, _CONTEXT)
+        context = flat.moved(m, _CONTEXT)
         location = flat.moved(m, _LOCATION, frozenset({"lat", "long"}))
         if location:
             context["location"] = reading.encoded(location)
         if "h" in m and "m" in m:
-            context["local_time"] = reading.encoded(":".join(take(name).zfill(2) for name in ("h", "m", "s") if name in m))
+            context["local_time"] = ":".join(take(name).zfill(2) for name in ("h", "m", "s") if name in m)
         if agent_data := m.get("uadata", ""):
             read = _json(agent_data)
             if read is not None and reading.checked(read, self._limit):
@@ -167,8 +169,18 @@ class Builder:
             event.context = reading.encoded(context)
         if custom := take("ca", ""):
             event.flags = reading.encoded({"custom_action": custom})
-        if _MARKED.search(event.url):
+        if event.url and _MARKED.search(event.url):
             event.campaign = _campaign(event.url)
+
+
+@lru_cache(_REMEMBERED)
+def _is_property(name: str) -> bool:
+    return _PROPERTY.fullmatch(name) is not None
+
+
+@lru_cache(_REMEMBERED)
+def _is_number(name: str) -> bool:
+    return _NUMBER.fullmatch(name) is not None
 
 
 def _content(index: int, hit: Flat) -> bytes:
@@ -176,7 +188,7 @@ def _content(index: int, hit: Flat) -> bytes:
     return bytes(reading.encoded([index, {name: hit[name] for name in sorted(hit) if name not in _TRANSPORT}]))
 
 
-def _say(event: Event, m: Flat, hit: bool) -> Fields:
+def _say(event: Event, m: Flat, hit: bool) -> Values:
     """Fills in kind and name; answers the properties that need more than their names changed. `hit`: it says that it is to be recorded."""
     if m.get("ping") == "1":
         del m["ping"]
@@ -202,7 +214,7 @@ def _say(event: Event, m: Flat, hit: bool) -> Fields:
     return {}
 
 
-def _sell(event: Event, m: Flat) -> Fields:
+def _sell(event: Event, m: Flat) -> Values:
     """A goal, an order, or a cart's change, whose worth is no revenue yet."""
     if m["idgoal"] != "0":
         event.name = "goal"
@@ -210,7 +222,7 @@ def _sell(event: Event, m: Flat) -> Fields:
     del m["idgoal"]
     names = _ORDER if m.get("ec_id") else {**_ORDER, "revenue": "cart_value"}
     event.name = "order" if m.get("ec_id") else "cart_update"
-    properties: Fields = flat.moved(m, names, frozenset(_ORDER) - {"ec_id"})
+    properties = flat.moved(m, names, frozenset(_ORDER) - {"ec_id"})
     rows = _json(m.get("ec_items", ""))
     if rows is not None:
         try:
@@ -223,7 +235,7 @@ def _sell(event: Event, m: Flat) -> Fields:
     return properties
 
 
-def _add_variables(event: Event, m: Flat, properties: Fields, rest: Fields) -> None:
+def _add_variables(event: Event, m: Flat, properties: Values, rest: Values) -> None:
     """Custom variables, `{"slot": [name, value]}`: of the page they are properties, of the visit they change the person."""
     for word, into in (("cvar", properties), ("_cvar", {})):
         pairs = _variables(m.get(word, ""))
