@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from almanac.core.event import Event, Kind, Merge, Raw, copied, derived_id
+from almanac.ingest import flat
 from almanac.ingest import messages as reading
 from almanac.ingest.body import plain
 from almanac.ingest.call import Call
@@ -103,6 +104,7 @@ class Builder:
         sent = {"measurement_id": request.measurement_id, "firebase_app_id": request.firebase_app_id}
         self._streams = {name: stream for name in sent if (stream := plain(call.query.get(name, "")) or sent[name])}
         self._around: bytes | None = None
+        self._who = ""
         self._blank = copied(_BLANK)
         self._unfit: UnfitError | None = None
         self._changes, left = _changes(request.user_properties)
@@ -136,7 +138,7 @@ class Builder:
             else:
                 unknown = {**unknown, "params": item.params}
         own = "" if item.timestamp_micros is None else str(item.timestamp_micros)
-        event.client_time = reading.instant(own or self._when)
+        event.client_time = flat.instant(own or self._when)
         event.event_id = self._id(index, item, p, own)
         if session := reading.text_of(p.session_id or p.ga_session_id or None):
             event.session_id = session
@@ -148,7 +150,8 @@ class Builder:
             event.referrer = p.page_referrer
         if screen := p.screen_name or p.firebase_screen or (p.firebase_screen_class if event.kind == "screen" else ""):
             event.screen = screen
-        event.campaign = _campaign(event, p)
+        if p.campaign_source or p.campaign_medium or p.campaign_name or event.name == "campaign_details":
+            event.campaign = _campaign(event, p)
         if unknown:
             event.rest = reading.encoded({**(reading.fields_of(event.rest) or {}), **unknown})
         if self._changes is not NONE:
@@ -165,6 +168,7 @@ class Builder:
         if request.client_id and request.app_instance_id:
             event.device_id = request.app_instance_id
         event.distinct_id = event.user_id or event.anonymous_id
+        self._who = f"{event.user_id}\0{event.anonymous_id}\0"
         if event.user_id and event.anonymous_id and event.user_id != event.anonymous_id:
             event.merges = [Merge(event.anonymous_id, event.user_id, "identify")]
         if request.ip_override or request.user_agent:
@@ -183,16 +187,11 @@ class Builder:
 
     def _id(self, index: int, item: Item, p: Params, own: str) -> str:
         """Derived from who, when and what; the place in the request belongs to it where only the request has a time."""
-        who = f"{self._blank.user_id}\0{self._blank.anonymous_id}\0{item.name}\0"
-        transaction = reading.text_of(p.transaction_id or None)
-        if item.name == "purchase" and transaction:
+        if item.name == "purchase" and (transaction := reading.text_of(p.transaction_id or None)):
             return derived_id(f"purchase\0{transaction}".encode("utf-8", "replace"))
-
-        def content() -> bytes:
-            place = "" if own else str(index)
-            return f"{who}{own or self._when}\0{place}\0".encode("utf-8", "replace") + bytes(item.params)
-
-        return reading.message_id(None, content, timed=bool(own or self._when), call=self._call, index=index)
+        place = "" if own else str(index)
+        told = f"{self._who}{item.name}\0{own or self._when}\0{place}\0".encode("utf-8", "replace") + bytes(item.params)
+        return reading.message_id(None, lambda: told, timed=bool(own or self._when), call=self._call, index=index)
 
 
 def _changes(properties: Raw) -> tuple[Raw, Fields]:

@@ -17,7 +17,6 @@ address nor network id is kept. The network id is that of the `sp` cookie which 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -86,7 +85,6 @@ _AROUND: Final = (*_CONTEXT, "tv", "ip", "ua")  # what events of one tracker hav
 _NOTHING: Final = ("",) * len(_AROUND)
 _BLANK: Final = Event("", "", "track", "", 0, protocol="snowplow")
 _LONGEST_COOKIE: Final = 200
-_REMEMBERED: Final = 4096
 
 
 class Builder:
@@ -200,13 +198,13 @@ class Builder:
     def _date(self, event: Event, m: Flat) -> None:
         sent = m.pop("stm", "")
         if true_time := m.pop("ttm", ""):
-            event.client_time, event.keep_time = _instant(true_time), True
+            event.client_time, event.keep_time = flat.instant(true_time), True
         elif when := m.pop("dtm", ""):
-            event.client_time = _instant(when)
+            event.client_time = flat.instant(when)
             if len(sent) == len(when) and sent < when and sent[:-3] == when[:-3]:
                 sent = when  # some trackers cut the time of sending to whole seconds; no event was sent before it happened
         if sent != self._sent[0]:
-            self._sent = (sent, _instant(sent))
+            self._sent = (sent, flat.instant(sent))
         event.sent_time = self._sent[1]
 
     def _describe(self, event: Event, m: Flat) -> None:
@@ -231,19 +229,6 @@ class Builder:
             if stated not in self._stated:
                 self._stated.add(stated)
                 event.merges = [Merge(anonymous, user, "identify")]
-
-
-@lru_cache(_REMEMBERED)
-def _second(digits: str) -> str:
-    return reading.instant(digits)
-
-
-def _instant(text: str) -> str:
-    """Milliseconds since 1970 as ISO 8601."""
-    if len(text) == 13 and text.isascii() and text.isdigit():  # until 2286; the part that repeats is worked out once
-        second = _second(text[:10])
-        return second if text[10:] == "000" else f"{second[:-6]}.{text[10:]}000+00:00"
-    return reading.instant(text)
 
 
 def _add_entities(event: Event, entities: Raw, *, has_session: bool) -> None:
