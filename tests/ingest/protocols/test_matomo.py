@@ -311,6 +311,7 @@ def test_one_spoilt_hit_goes_alone(place: int, changes: list[Any], as_text: bool
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(7200)
 @settings(max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.integers(0, 100), changes=mutated.CHANGES, as_text=st.booleans())
 def test_one_spoilt_hit_goes_alone_at_length(place: int, changes: list[Any], as_text: bool, door: Any) -> None:

@@ -411,6 +411,7 @@ def test_one_spoilt_event_goes_alone(which: int, place: int, changes: list[Any],
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(7200)
 @settings(max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(which=st.integers(0, 1000), place=st.integers(0, 100), changes=mutated.CHANGES)
 def test_one_spoilt_event_goes_alone_at_length(which: int, place: int, changes: list[Any], door: Any) -> None:
