@@ -158,3 +158,43 @@ def test_browsers_send_again_what_failed(server: Any, flaky: Callable[..., Any],
     assert sorted(event.name for event in events) == ["one", "three", "two"]
     assert len(line.refused) == 3
     assert {body["messageId"] for body in line.bodies()} <= {event.event_id for event in events}
+
+
+def test_snowplow_in_the_browser(server: Any, site: Callable[[str], str], tab: Any) -> None:
+    """One tracker each for a batch, a query, a path of one's own, a key in the path, and for somebody who wants to stay unknown."""
+    text = '<!doctype html><title>Shop</title><script src="/sdk/@snowplow/browser-tracker/dist/index.umd.js"></script>'
+    address = site(text)
+    tab.goto(address)
+    tab.evaluate(
+        """host => {
+            const {newTracker, setUserId, trackPageView, trackSelfDescribingEvent} = snowplowBrowserTracking
+            const key = {appId: 'test-write-key'}
+            newTracker('batch', host, key)
+            newTracker('query', host, {...key, eventMethod: 'get'})
+            newTracker('own', host, {...key, postPath: '/com.acme/track'})
+            newTracker('path', host + '/test-write-key', {appId: 'shop'})
+            newTracker('unknown', host, {...key, anonymousTracking: {withServerAnonymisation: true}})
+            setUserId('u1')
+            trackPageView()
+            const data = {revenue: 12.5, label: 'Grüße 🎉'}
+            trackSelfDescribingEvent({event: {schema: 'iglu:com.acme/bought/jsonschema/1-0-0', data}})
+        }""",
+        server.url,
+    )
+    events = server.events(10)
+    trackers = [json.loads(bytes(event.context))["tracker"] for event in events]
+    assert sorted(trackers) == sorted(["batch", "query", "own", "path", "unknown"] * 2)
+    assert len({event.event_id for event in events}) == 10
+    for tracker, event in zip(trackers, events, strict=True):
+        assert (event.project, event.url, event.library) == ("p1", address, "snowplow-js")
+        if event.name == "bought":
+            assert json.loads(bytes(event.properties)) == {"revenue": 12.5, "label": "Grüße 🎉"}
+        else:
+            assert (event.kind, event.name, event.title) == ("page", "page_view", "Shop")
+        if tracker == "unknown":
+            assert (event.ip, event.user_id, event.anonymous_id, event.session_id) == ("", "", "", "")
+        else:
+            assert (event.ip, event.distinct_id) == ("127.0.0.1", "u1")
+            assert event.anonymous_id
+            assert event.session_id
+    assert server.unknown == []
