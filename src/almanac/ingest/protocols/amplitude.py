@@ -24,6 +24,7 @@ from almanac.ingest.call import Call, Protocol, Route
 from almanac.ingest.messages import NONE
 from almanac.ingest.protocols.amplitude_event import ITEM, Builder, Item
 
+_LASTING: Final = 10  # seconds
 _FORM: Final = ("identification", "event", "events")
 
 
@@ -136,9 +137,10 @@ def _is_amplitudes(call: Call) -> bool:
 
 
 def refuse(call: Call, error: AlmanacError) -> Answer:
-    """The failure with what the SDKs look for: without `throttled_events` they use up their attempts within a minute of a 429."""
+    """The failure with what the SDKs look for. They use up their twelve attempts at intervals of their own, whatever Retry-After says; what
+    is in `throttled_events` rests for 30 s each time, which is right only when it is to last."""
     answer = failure(error)
-    if answer.status != 429:
+    if answer.status != 429 or (error.retry_after or 0) < _LASTING:
         return answer
     throttled = {"eps_threshold": 0, "throttled_devices": {}, "throttled_users": {}, "throttled_events": list(range(len(call.events)))}
     body = msgspec.json.encode({**msgspec.json.decode(answer.body), **throttled})
