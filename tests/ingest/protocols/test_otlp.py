@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,11 @@ def send(request: pytest.FixtureRequest, door: Any) -> Any:
 
     sent.form = request.param  # type: ignore[attr-defined]
     return sent
+
+
+def test_protobuf_is_not_loaded_before_it_is_needed() -> None:
+    code = "import sys, almanac.ingest.protocols as p; p.registry(); sys.exit('google.protobuf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # ---------------------------------------------------------- what becomes of it
