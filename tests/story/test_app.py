@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -86,8 +87,10 @@ def owner(browser: Browser, server: Server) -> Reader:
     page.get_by_label("Name").fill("Tickets")
     page.get_by_role("button", name="Make the project").click()
     expect(page.get_by_role("heading", name="Waiting for an event")).to_be_visible()
-    snippet = page.get_by_role("tabpanel").inner_text()
-    key = next(word.strip('"') for line in snippet.splitlines() if "Bearer" in line for word in line.split() if word.startswith("wk_"))
+    snippet = re.search(r'src="(.+)/sdk/almanac.js"\s+data-key="(wk_[^"]+)"', page.get_by_role("tabpanel").inner_text())
+    assert snippet is not None
+    assert snippet[1] == server.url
+    key = snippet[2]
     now = datetime.now(UTC)
     send(server, key, [{"event": "ticket_viewed", "user_id": "bob", "properties": {"plan": "pro"}}])
     expect(page.get_by_role("heading", name="ticket_viewed")).to_be_visible()

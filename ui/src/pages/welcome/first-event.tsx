@@ -47,10 +47,10 @@ export function Component() {
           The key stands in the snippets. It is shown in this tab only; keep it where your app’s settings are.
         </Text>
       )}
-      <Tabs defaultValue={SNIPPETS[0]?.id ?? ""} variant="default" keepMounted={false}>
+      <Tabs defaultValue={SNIPPETS[0]?.id ?? ""} variant="pills" keepMounted={false}>
         <Tabs.List>
           {SNIPPETS.map(({ id, label }) => (
-            <Tabs.Tab key={id} value={id}>
+            <Tabs.Tab key={id} value={id} mih={32}>
               {label}
             </Tabs.Tab>
           ))}

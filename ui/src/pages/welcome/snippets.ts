@@ -15,12 +15,16 @@ export const SNIPPETS: Snippet[] = [
     text: (host, key) => `<script>
   (function (page, q) {
     page.almanac = page.almanac || { q: q };
-    "init track page identify alias group revenue register consent reset".split(" ").forEach(function (name) {
-      page.almanac[name] = page.almanac[name] || function () { q.push([name].concat([].slice.call(arguments))); };
+    var names = "init track page identify alias group revenue register consent reset";
+    names.split(" ").forEach(function (name) {
+      page.almanac[name] = page.almanac[name] || function () {
+        q.push([name].concat([].slice.call(arguments)));
+      };
     });
   })(window, []);
 </script>
-<script async src="${host}/sdk/almanac.js" data-key="${key}"></script>
+<script async src="${host}/sdk/almanac.js"
+  data-key="${key}"></script>
 
 <script>
   almanac.track("signed_up", { plan: "pro" });
@@ -34,6 +38,16 @@ export const SNIPPETS: Snippet[] = [
   -H "Authorization: Bearer ${key}" \\
   -H "Content-Type: application/json" \\
   -d '{"event": "signed_up", "user_id": "ann", "properties": {"plan": "pro"}}'`,
+  },
+  {
+    id: "python",
+    label: "Python",
+    language: "python",
+    text: (host, key) => `import almanac
+
+client = almanac.Client("${key}", "${host}")
+client.track("signed_up", {"plan": "pro"}, user_id="ann")
+client.flush()`,
   },
   {
     id: "segment-python",
