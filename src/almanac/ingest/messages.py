@@ -14,7 +14,7 @@ from almanac.core.errors import AlmanacError
 from almanac.core.event import EMPTY, Event, Raw, derived_id
 from almanac.ingest import body as bodies
 from almanac.ingest.answers import Answer, accepted
-from almanac.ingest.body import depth
+from almanac.ingest.body import depth, plain
 from almanac.ingest.call import Call
 
 LONGEST_ID: Final = 200
@@ -253,14 +253,14 @@ def campaign(values: Mapping[str, str | None], url: str) -> str:
 def instant(text: str) -> str:
     """A time as the sender wrote it; a number since 1970, in seconds, milli-, micro- or nanoseconds by its size, as ISO 8601."""
     if text[4:5] == "-" or not text:
-        return text
+        return text if text.isascii() else plain(text)
     try:
         number = float(text)
         while 1e11 <= abs(number) < math.inf:
             number /= 1000
         return (_EPOCH + timedelta(seconds=number)).isoformat()
     except (ValueError, OverflowError):
-        return text
+        return plain(text)
 
 
 def earlier(received_us: int, milliseconds: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def spoilt(message: dict[str, Any], changes: list[tuple[str, int, Any]]) -> Any:
     """`message` with these changes, each to the member at a place."""
     found: Any = dict(message)
     for how, place, odd in changes:
-        value = deepcopy(odd)
+        value = dict(odd) if isinstance(odd, dict) else odd
         if how == "all":
             found = value
         if not isinstance(found, dict) or not found:

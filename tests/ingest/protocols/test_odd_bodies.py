@@ -215,3 +215,11 @@ def test_a_time_that_is_none_stays_as_it_was_sent(text: str, door: Any) -> None:
     """Dividing it until it is a count of seconds must come to an end."""
     assert door.post("/v1/batch", {"batch": [{"type": "track", "event": "e", "userId": "u", "timestamp": text}]}).status == 200
     assert [event.client_time for event in door.events] == [text]
+
+
+@pytest.mark.parametrize("text", ["%ff", "2026-%ff", "%ed%a0%80"])
+def test_a_time_in_an_address_may_be_no_text_at_all(text: str, door: Any) -> None:
+    assert door.send("POST", "/e", BODY, query=f"_={text}").status == 200
+    (event,) = door.events
+    assert "�" in event.sent_time
+    assert door.unexpected == 0
