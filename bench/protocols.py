@@ -8,8 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from almanac.core.settings import load
+from almanac.core.source import DOCUMENT
+from almanac.house import open_catalog
 from almanac.ingest.protocols import registry
-from bench.bodies import ACTS, acts, bodies
+from bench.bodies import ACTS, acts, bodies, hooks
 from bench.report import Row
 from bench.server import Server
 
@@ -19,6 +22,13 @@ class Collecting(Server):
 
     def __init__(self) -> None:
         super().__init__(role="collect", collectors=1)
+
+    def start(self) -> None:
+        """With the webhook that a delivery is sent to."""
+        catalog = open_catalog(load({"data": self.folder}, {}))
+        catalog.put(DOCUMENT, self.project, "shop", {"source": hooks.SOURCE})
+        catalog.close()
+        super().start()
 
     def wait_for_answer(self, seconds: float = 60) -> float:
         """Until it listens."""

@@ -95,6 +95,7 @@ async def _until_stopped() -> None:
 async def collect(settings: Settings, socket: Path, number: int) -> None:
     """A collector process: owns the public port together with its like, and hands all else to the engine process."""
     from almanac.adapters.http_server import HttpServer
+    from almanac.ingest import hook_book
     from almanac.ingest.collector import Collector
     from almanac.ingest.keys import KeyRing
     from almanac.web.forward import Forward
@@ -103,7 +104,9 @@ async def collect(settings: Settings, socket: Path, number: int) -> None:
     writer = log_writer(settings, f"collector-{number}")
     forward = Forward(socket)
     collector = Collector(writer, KeyRing(catalog), settings, fallback=forward, workers=settings.collector_count)
-    telling = asyncio.create_task(_tell(settings, number, lambda: {**collector.counters(), "log": writer.state()}))
+    telling = asyncio.create_task(
+        _tell(settings, number, lambda: {**collector.counters(), "log": writer.state(), "hooks": hook_book.seen()})
+    )
     server = HttpServer(collector)
     await server.start(settings.host, settings.port)
     try:
@@ -140,6 +143,9 @@ async def run_engine(settings: Settings, socket: Path) -> None:
         admin_key = _admin_key(settings, local.catalog)
         local.loader.start()
         rooms = rooms_of(local)
+        if rooms.importers is not None:
+            rooms.importers.start()
+            stack.callback(rooms.importers.stop)
         socket.unlink(missing_ok=True)
         reason_file(socket).unlink(missing_ok=True)
         app = create_app(rooms)
@@ -149,6 +155,38 @@ async def run_engine(settings: Settings, socket: Path) -> None:
             await _until_stopped()
         settings.serve_file.unlink(missing_ok=True)
         local.loader.stop()
+
+
+async def run_source(settings: Settings, project: str, name: str) -> None:
+    """One run of a source of files, in a process of its own. What it did and how it ended is in the source's state."""
+    from almanac.core.source import DOCUMENT, STATE, Files, source_of
+    from almanac.ingest.importing import writer_name
+    from almanac.ingest.source_book import held
+    from almanac.ingest.source_run import Outcome, Run
+    from almanac.watch.sources import after
+
+    with contextlib.closing(open_catalog(settings)) as catalog, contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(settings, project, name))
+        except AlmanacError:
+            return  # another process is at it
+        document = catalog.get(DOCUMENT, project, name)
+        source = source_of(document["source"]) if document is not None else None
+        if not isinstance(source, Files):
+            return
+        before = catalog.get(STATE, project, name) or {}
+
+        def tell(outcome: Outcome) -> None:
+            catalog.put(STATE, project, name, {**before, "run": outcome.as_json()})
+
+        writer = log_writer(settings, stack.enter_context(writer_name(settings)))
+        run = Run(project, name, source, writer=writer, settings=settings, clock=lambda: time.time_ns() // 1000, tell=tell)
+        try:
+            outcome = await run()
+        finally:
+            await writer.close()
+        if catalog.get(DOCUMENT, project, name) is not None:
+            catalog.put(STATE, project, name, after(before, outcome.as_json(), retryable=outcome.retryable))
 
 
 def _admin_key(settings: Settings, catalog: Catalog) -> str:
@@ -267,7 +305,7 @@ def _turns(file: Path, told: dict[str, Any]) -> Iterator[int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`python -m almanac.app` with `engine`, `collect NUMBER` or `demo`, started by the supervisor."""
+    """`python -m almanac.app` with `engine`, `collect NUMBER` or `demo`, started by the supervisor, or `source PROJECT NAME`."""
     import uvloop
 
     settings, socket = _process_settings()
@@ -286,6 +324,8 @@ def main(arguments: Sequence[str]) -> None:
         uvloop.run(collect(settings, socket, int(arguments[1])))
     elif arguments[0] == "demo":
         fill_demo(settings)
+    elif arguments[0] == "source":
+        uvloop.run(run_source(settings, arguments[1], arguments[2]))
     else:
         raise unavailable(f"There is no process {arguments[0]!r}.")
 

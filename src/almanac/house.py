@@ -156,12 +156,13 @@ def open_local(settings: Settings) -> Iterator[Local]:
             version=VERSION,
             changes=state,
         )
-        letters = DeadLetters(store, judged(partial(decode, settings), tracking.current), _Appender(settings))
+        letters = DeadLetters(store, judged(partial(decode, settings, catalog=catalog), tracking.current), _Appender(settings))
         yield Local(settings, catalog, store, reader, loader, Ledger(store, reader), identity, letters, removal, engine, changes, state)
 
 
 def rooms_of(local: Local) -> Rooms:
     """What the faces need of these rooms."""
+    from almanac.watch.sources import Importers
     from almanac.web.rooms import Rooms
 
     return Rooms(
@@ -182,6 +183,7 @@ def rooms_of(local: Local) -> Rooms:
         started_at=_now(),
         changes=local.changes,
         state=local.state,
+        importers=Importers(local.settings, local.catalog, _now),
     )
 
 

@@ -253,7 +253,17 @@ def test_what_nobody_foresaw_is_answered_with_an_id(house: House, shop: Keys, ca
 def test_health_is_green(house: House) -> None:
     answer = house.client.get("/health")
     body = answer.json()
-    assert [check["name"] for check in body["checks"]] == ["store", "load", "ledger", "log", "collectors", "disk", "memory", "clock"]
+    assert [check["name"] for check in body["checks"]] == [
+        "store",
+        "load",
+        "ledger",
+        "log",
+        "collectors",
+        "disk",
+        "memory",
+        "clock",
+        "sources",
+    ]
     by_name = {check["name"]: check for check in body["checks"]}
     del by_name["ledger"]  # the store is shared with tests whose log is elsewhere
     assert all(check["ok"] for check in by_name.values()), body

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LIFECYCLE = {"kind": "lifecycle", "events": ["order"], "date_from": "2026-01-05", "date_to": "2026-01-06"}
 RECEIPT = {"definition_hash": "d", "question": {}, "window": None, "timezone": "UTC", "watermark": "2026-01-05T00:00:00+00:00"}
 
+STRIPE = {"kind": "stripe", "secret": "whsec_of-the-matrix"}
+
 # Every door: method, path, body, and what it needs: a deed in the project (read, edit, admin, own); `known`: any key or session that is
 # known; `server`: the server's admin key, or its owner; `user`: a session; `open`: nothing.
 DOORS: list[tuple[str, str, Any, str]] = [
@@ -64,6 +66,13 @@ DOORS: list[tuple[str, str, Any, str]] = [
     ("POST", "/api/v1/projects/{project}/dead-letters/replay", {}, "admin"),
     ("POST", "/api/v1/projects/{project}/dead-letters/discard", {"ids": ["none"]}, "admin"),
     ("GET", "/api/v1/projects/{project}/imports/{writer}", None, "server"),
+    ("GET", "/api/v1/projects/{project}/sources", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/sources/try", {"source": STRIPE, "sample": {"type": "ping"}}, "admin"),
+    ("GET", "/api/v1/projects/{project}/sources/{source}", None, "admin"),
+    ("PUT", "/api/v1/projects/{project}/sources/{source}", {"source": STRIPE}, "admin"),
+    ("DELETE", "/api/v1/projects/{project}/sources/{source}", None, "admin"),
+    ("POST", "/api/v1/projects/{project}/sources/{source}/run", None, "admin"),
+    ("GET", "/api/v1/projects/{project}/sources/{source}/files", None, "admin"),
     ("POST", "/api/v1/projects/{project}/merges/{edge}/undo", None, "admin"),
     ("POST", "/api/v1/projects/{project}/merges/{edge}/redo", None, "admin"),
     ("GET", "/api/v1/projects/{project}/members", None, "admin"),
@@ -111,6 +120,7 @@ NAMED = {
     "kind": "metric",
     "name": "of-the-matrix",
     "edge": "no-such-edge",
+    "source": "of-the-matrix",
     "key": "no-such-key",
     "writer": "import-7",
     "user": "no-such-user",

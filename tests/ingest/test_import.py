@@ -275,7 +275,7 @@ def test_two_imports_at_once_have_writers_of_their_own_and_no_file_twice(desk: D
         assert (one, two) == ("import-1", "import-2")
     job = Job(path, "shop")
     with (
-        importing.Journal(desk.settings, job, importing.NATIVE),
+        importing.Journal(desk.settings, job, importing.journal_key(job)),
         pytest.raises(AlmanacError, match=r"Another process is importing a\.ndjson"),
     ):
         desk.take(path)

@@ -275,6 +275,15 @@ class SqlCatalog:
             ).all()
         return {name: json.loads(body) for name, body in sorted((row[0], row[1]) for row in rows)}
 
+    def documents_of_all(self, kind: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """As the port says."""
+        with self._database.read() as connection:
+            rows = connection.execute(text("SELECT project, name, body FROM documents WHERE kind = :kind"), {"kind": _plain(kind)}).all()
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for project, name, body in sorted((row[0], row[1], row[2]) for row in rows):
+            found.setdefault(project, {})[name] = json.loads(body)
+        return found
+
     def delete(self, kind: str, project: str, name: str) -> bool:
         """As the port says."""
         where = {"kind": _plain(kind), "project": _plain(project), "name": _plain(name)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from almanac.cli import data, dead_letters, definitions, keys, operation, people, projects, questions, tracking, users
+from almanac.cli import data, dead_letters, definitions, keys, operation, people, projects, questions, sources, tracking, users
 from almanac.cli.wiring import Commands
 
 app = Commands(
@@ -23,6 +23,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(definitions.app, name="definitions")
 app.add_typer(tracking.app, name="tracking-plan")
+app.add_typer(sources.app, name="source")
 app.add_typer(people.app, name="people")
 app.add_typer(people.merges, name="merge")
 questions.add_free(app)

@@ -387,6 +387,10 @@ class Catalog(Protocol):
         """All documents of a kind, by name."""
         ...
 
+    def documents_of_all(self, kind: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """As `documents`, by project, of all projects that have any."""
+        ...
+
     def delete(self, kind: str, project: str, name: str) -> bool:
         """Removes a document; False when there was none."""
         ...

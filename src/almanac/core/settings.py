@@ -59,6 +59,9 @@ class Settings:
     geo_file: str = setting(
         "", "path", "A .mmdb or .csv file with the places of addresses, instead of the countries that come with the package."
     )
+    source_networks: str = setting(
+        "", "networks", "Private networks that sources may fetch from, such as 10.1.0.0/16, 127.0.0.1/32; empty: the public internet alone."
+    )
 
     store_memory: int = setting(1200 * MIB, "bytes", "Memory that the embedded engine may use.", least=256 * MIB)
     question_memory: int = setting(

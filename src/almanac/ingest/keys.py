@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
 
-from almanac.core.errors import AlmanacError, Code, denied, unavailable
+from almanac.core.errors import AlmanacError, Code, denied, not_found, unavailable
 from almanac.core.ports import Catalog, Key
+from almanac.core.source import DOCUMENT
 from almanac.ingest.limits import Bucket
 
 KNOWN_SECONDS: Final = 2.0  # how long a changed quota or a revoked key may go unnoticed
@@ -28,11 +29,24 @@ class Grant:
     quota: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A source of a project as it is kept, and what its project allows."""
+
+    grant: Grant
+    name: str
+    body: dict[str, Any] = field(repr=False)  # it holds a secret
+
+
 class Grants(Protocol):
-    """Whoever knows what a write key allows."""
+    """Whoever knows what a write key allows, and a project's sources."""
 
     def grant(self, secret: str) -> Grant:
         """What `secret` allows. Raises `denied`."""
+        ...
+
+    def source(self, project: str, name: str) -> Held:
+        """The source of that name. Raises `not_found`."""
         ...
 
 
@@ -54,6 +68,7 @@ class KeyRing:
         self._known: dict[str, _Known] = {}
         self._wrong: dict[str, float] = {}
         self._revoked: dict[str, tuple[AlmanacError, float]] = {}
+        self._sources: dict[str, tuple[Held, float]] = {}
         self._questions = Bucket(UNKNOWN_RATE, UNKNOWN_RATE * 4, clock())
 
     def grant(self, secret: str) -> Grant:
@@ -65,6 +80,24 @@ class KeyRing:
         if known.key.role != "write":
             raise denied(f"This is a key of role {known.key.role}; it cannot send events.", way_out=_WAY_OUT, status=403)
         return known.grant
+
+    def source(self, project: str, name: str) -> Held:
+        """The source of that name, as of `KNOWN_SECONDS` ago at most; the last known one while the catalog is out of reach."""
+        now, key = self._clock(), f"{project}\0{name}"
+        held, until = self._sources.get(key, (None, 0.0))
+        if held is not None and until > now:
+            return held
+        if held is None and not self._questions.take(now):
+            raise unavailable("Too many unknown sources are asked for; this one was not looked up.", way_out="Come back in a moment.")
+        try:
+            found = held_of(self._catalog, project, name)
+        except AlmanacError as error:
+            if error.code is Code.UNAVAILABLE and held is not None:
+                return held
+            self._sources.pop(key, None)
+            raise
+        _remember(self._sources, key, (found, now + KNOWN_SECONDS))
+        return found
 
     def _ask(self, secret: str, stale: _Known | None, now: float) -> _Known:
         if not secret:
@@ -107,6 +140,23 @@ class KeyRing:
             if error.code is not Code.NOT_FOUND:
                 raise
             return None
+
+
+def held_of(catalog: Catalog, project: str, name: str) -> Held:
+    """The source of that name in a project that goes by id or name. Raises `not_found`, which does not tell which of the two is missing."""
+    missing = not_found(
+        f"There is no source {name!r} in a project {project!r}.", way_out="Check the address; `almanac source list` shows it."
+    )
+    if not (project.isprintable() and name.isprintable() and len(project) <= LONGEST_KEY and len(name) <= LONGEST_KEY):
+        raise missing
+    try:
+        found = catalog.project(project)
+    except AlmanacError as error:
+        raise missing if error.code is Code.NOT_FOUND else error from None
+    body = catalog.get(DOCUMENT, found.id, name)
+    if body is None:
+        raise missing
+    return Held(Grant(found.id, found.quota), name, body["source"])
 
 
 T = TypeVar("T")

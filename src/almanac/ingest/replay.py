@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from almanac.core.errors import AlmanacError
+from almanac.core.errors import AlmanacError, not_found
 from almanac.core.event import LINE_DECODER, DeadLetter, Event, Kind, dead_letter
+from almanac.core.ports import Catalog
 from almanac.core.settings import Settings
 from almanac.ingest.call import Call
 from almanac.ingest.dead_letters import Decode
-from almanac.ingest.keys import Grant
+from almanac.ingest.keys import Grant, Held, held_of
 from almanac.ingest.protocols import Routes, registry
 from almanac.ingest.tracking import AGAINST_PLAN
 from almanac.ingest.tracking_plans import Plans
@@ -21,16 +22,23 @@ from almanac.ingest.tracking_plans import Plans
 class _OneProject:
     """Grants everything to the dead letter's project: its key was checked when it came."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, catalog: Catalog | None) -> None:
         self._grant = Grant(project, 0)
+        self._catalog = catalog
 
     def grant(self, secret: str) -> Grant:
         """See `KeyRing.grant`."""
         return self._grant
 
+    def source(self, project: str, name: str) -> Held:
+        """See `KeyRing.source`."""
+        if self._catalog is None:
+            raise not_found(f"There is no source {name!r}.")
+        return held_of(self._catalog, project, name)
 
-def decode(settings: Settings, project: str, protocol: str, original: str) -> Sequence[Event]:
-    """The events of one original, or one dead letter that says what is wrong with it now.
+
+def decode(settings: Settings, project: str, protocol: str, original: str, *, catalog: Catalog | None = None) -> Sequence[Event]:
+    """The events of one original, or one dead letter that says what is wrong with it now. `catalog`: where sources of deliveries are.
 
     What the collector had taken and the store refused is a line of the log; anything else is a message in the sender's own form."""
     received_us = time.time_ns() // 1000
@@ -49,7 +57,7 @@ def decode(settings: Settings, project: str, protocol: str, original: str) -> Se
         peer="",
         received_us=received_us,
         settings=settings,
-        keys=_OneProject(project),
+        keys=_OneProject(project, catalog),
     )
     call.body, call.protocol = before + original.encode("utf-8", "surrogatepass") + behind, door.name
     routes, call.params = Routes(iter([door])).of(path)

@@ -430,6 +430,44 @@ class Api:
         query = {"format": format_, "event": event, "date_from": date_from, "date_to": date_to}
         return self.stream("GET", _under(project, "export"), query=query)
 
+    def sources(self, project: str) -> list[dict[str, Any]]:
+        """Webhooks and sources of files, with how they fare; without their secrets."""
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "sources"))
+        return found
+
+    def source(self, project: str, name: str) -> dict[str, Any]:
+        """One of them."""
+        found: dict[str, Any] = self.call("GET", _under(project, "sources", name))
+        return found
+
+    def save_source(self, project: str, name: str, source: Mapping[str, Any]) -> dict[str, Any]:
+        """In the place of the one of that name."""
+        saved: dict[str, Any] = self.call("PUT", _under(project, "sources", name), {"source": dict(source)})
+        return saved
+
+    def remove_source(self, project: str, name: str) -> None:
+        """It brings nothing from now on."""
+        self.call("DELETE", _under(project, "sources", name))
+
+    def run_source(self, project: str, name: str) -> dict[str, Any]:
+        """Starts a run of a source of files."""
+        started: dict[str, Any] = self.call("POST", _under(project, "sources", name, "run"))
+        return started
+
+    def source_files(self, project: str, name: str, *, failed: bool = False) -> list[dict[str, Any]]:
+        """The files that it looked at last."""
+        query = {"failed": "true"} if failed else None
+        found: list[dict[str, Any]] = self.call("GET", _under(project, "sources", name, "files"), query=query)
+        return found
+
+    def try_source(
+        self, project: str, source: Mapping[str, Any], *, name: str = "", sample: Any = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """What it would bring: files, events, rejected. Nothing is kept."""
+        body = {"source": dict(source), "name": name, "sample": sample, "headers": dict(headers or {})}
+        tried: dict[str, Any] = self.call("POST", _under(project, "sources", "try"), body)
+        return tried
+
     def backup(self, folder: str) -> dict[str, Any]:
         """To an empty folder of the server's host."""
         made: dict[str, Any] = self.call("POST", "/api/v1/backup", {"folder": folder})

@@ -73,6 +73,7 @@ class Health:
             "disk": _disk,
             "memory": _memory,
             "clock": self._clock,
+            "sources": _sources,
         }
         found: dict[str, Check] = {}
 
@@ -201,6 +202,19 @@ def _disk(rooms: Rooms) -> Check:
     return Check(
         "disk", ok, detail, "" if ok else f"Make room: below {rooms.settings.disk_reserve // MIB} MiB senders are told to come back later."
     )
+
+
+def _sources(rooms: Rooms) -> Check:
+    """Files that are fetched by a schedule. One failure is told by the source's state alone; it is tried again by itself."""
+    if rooms.importers is None:
+        return Check("sources", True, "Another process fetches.")
+    count, failing, trouble = rooms.importers.report()
+    if trouble:
+        return Check("sources", False, f"No source is run: {trouble}.", "Look at the server's log, or restart it.")
+    if failing:
+        words = f"{failing} of {count} sources of files fail again and again."
+        return Check("sources", False, words, "`almanac source list` says why; pause a source that is not to be fetched.")
+    return Check("sources", True, f"{count} sources of files are fetched by their schedules." if count else "There is none.")
 
 
 def _memory(rooms: Rooms) -> Check:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from almanac.changes import Changes
 from almanac.core.ports import Catalog, EventStore, LogLag, LostSegment
 from almanac.core.settings import Settings
+from almanac.core.source import Files
 from almanac.definitions import Definitions
 from almanac.flights import Ticket
 from almanac.lookups import Lookups
@@ -174,6 +175,34 @@ class RemovalRoom(Protocol):
         ...
 
 
+class ImportersRoom(Protocol):
+    """Runs sources of files."""
+
+    def start(self) -> None:
+        """By their schedules, from now on."""
+        ...
+
+    def stop(self) -> None:
+        """No more, and not those under way."""
+        ...
+
+    def run(self, project: str, name: str) -> None:
+        """Now. Raises `conflict` when it is being run."""
+        ...
+
+    def running(self, project: str, name: str) -> bool:
+        """Whether it is being run."""
+        ...
+
+    def next(self, project: str, name: str, source: Files, state: Mapping[str, Any]) -> datetime | None:
+        """When it is run next; None: not by itself."""
+        ...
+
+    def report(self) -> tuple[int, int, str]:
+        """How many there are, how many fail again and again, and what keeps them all from being run."""
+        ...
+
+
 class LoaderRoom(Protocol):
     """Moves events from the log to the store."""
 
@@ -214,4 +243,5 @@ class Rooms:
     version: str
     started_at: datetime
     changes: Changes = field(default_factory=Changes)  # tells whose data changed
+    importers: ImportersRoom | None = None
     state: Callable[[], object] = lambda: None  # another value whenever the store may have changed; None where nobody knows

@@ -16,6 +16,8 @@ export type LedgerLine = Schemas["LedgerBody"];
 export type Project = Schemas["ProjectBody"];
 export type Key = Schemas["KeyBody"];
 export type Definition = Schemas["DefinitionBody"];
+export type Source = Schemas["SourceBody"];
+export type TriedSource = Schemas["TriedBody"];
 export type Explanation = Schemas["ExplanationBody"];
 
 export type Row = Record<string, unknown>;

@@ -8,6 +8,7 @@ import { LedgerTab } from "./ledger";
 import { MetricsTab } from "./metrics";
 import { PlanTab } from "./plan";
 import { SegmentsTab } from "./segments";
+import { SourcesTab } from "./sources";
 
 const TABS = [
   { to: "events", label: "Events", page: EventsTab },
@@ -15,6 +16,7 @@ const TABS = [
   { to: "plan", label: "Tracking plan", page: PlanTab },
   { to: "segments", label: "Segments", page: SegmentsTab },
   { to: "metrics", label: "Metrics", page: MetricsTab },
+  { to: "sources", label: "Sources", page: SourcesTab },
   { to: "dead-letters", label: "Dead letters", page: DeadLettersTab },
   { to: "ledger", label: "Ledger", page: LedgerTab },
 ];
