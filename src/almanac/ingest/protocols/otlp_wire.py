@@ -1,7 +1,7 @@
 """Protobuf read by hand, where the package is too slow or too strict: attributes and values, and requests that it refuses.
 
-Attributes take most of the time: through the package's objects 1.2 µs each. As bytes that are read here it is 0.8, and 0.1 for one that was
-met before, as most were. What is wrong with a value is then the matter of its record alone.
+Attributes take most of the time: through the package's objects 0.85 µs each. As bytes that are read here it is 0.2 for one that was met
+before, as most were, and 1.0 for one that was not. What is wrong with a value is then the matter of its record alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _PATHS: Final = {
     "traces": (frozenset((1,)), frozenset((2,)), frozenset((2,))),
     "metrics": (frozenset((1,)), frozenset((2,)), frozenset((2,)), _DATA, frozenset((1,))),
 }
+_DOUBLE: Final = struct.Struct("<d").unpack_from
 _SHORT: Final = 64  # bytes of an attribute that is remembered
 _REMEMBERED: Final = 20_000
 
@@ -94,8 +95,17 @@ def _key_and_value(raw: bytes, depth: int) -> tuple[str, Any]:
 def _value(raw: bytes, depth: int) -> Any:
     if not raw:
         return None
-    if raw[0] == 10 and raw[1] < 128 and raw[1] == len(raw) - 2:  # a short text
+    # As they are written usually: a short text, a small number, a truth value, a float.
+    kind, size, first = raw[0], len(raw), raw[1]
+    if kind == 10 and first == size - 2 and first < 128:
         return str(raw[2:], "utf-8")
+    if size == 2 and first < 128:
+        if kind == 24:
+            return first
+        if kind == 16:
+            return first > 0
+    elif kind == 33 and size == 9:
+        return number(_DOUBLE(raw, 1)[0])
     if depth > DEEPEST:
         raise UnfitError("too_deep", f"It nests deeper than {DEEPEST} levels.")
     found: Any = None
@@ -115,7 +125,7 @@ def _value(raw: bytes, depth: int) -> Any:
             whole, _ = _read_varint(raw, content)
             found = bool(whole) if number_ == 2 else whole - (1 << 64) if whole >> 63 else whole
         elif wire == FIXED64 and number_ == 4:
-            found = number(struct.unpack_from("<d", raw, content)[0])
+            found = number(_DOUBLE(raw, content)[0])
     return found
 
 
