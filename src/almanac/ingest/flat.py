@@ -83,8 +83,8 @@ def _second(digits: str) -> str:
 
 
 def instant(text: str) -> str:
-    """Like `reading.instant`, in a third of the time where it is milli- or microseconds since 1970: the part that repeats is remembered."""
-    if len(text) in (13, 16) and text.isascii() and text.isdigit():
+    """Like `reading.instant`, in a third of the time where it is seconds, milli- or microseconds since 1970: what repeats is remembered."""
+    if len(text) in (10, 13, 16) and text.isascii() and text.isdigit():
         second, rest = _second(text[:10]), text[10:]
         return f"{second[:-6]}.{rest:0<6}+00:00" if rest.strip("0") else second
     return reading.instant(text)

@@ -120,7 +120,7 @@ class Builder:
         timed = trusted and bool(m.get("cdt"))
         event.event_id = reading.message_id(None, lambda: _content(index, hit), timed=timed, call=self._call, index=index)
         if timed:
-            event.client_time = reading.instant(m.pop("cdt"))
+            event.client_time = flat.instant(m.pop("cdt"))
         rest: Values = {}
         properties = _say(event, m, meant)
         _add_variables(event, m, properties, rest)
@@ -139,14 +139,24 @@ class Builder:
     def _describe(self, event: Event, m: Flat, trusted: bool) -> None:
         """Who and where."""
         take = m.pop
-        event.url, event.referrer, event.title = take("url", ""), take("urlref", ""), take("action_name", "")
-        event.user_id = take("uid", "")
-        event.anonymous_id = take("cid", "") or take("_id", "")
-        event.distinct_id = event.user_id or event.anonymous_id
-        pair = (event.project, event.anonymous_id, event.user_id)
-        if all(pair[1:]) and event.user_id != event.anonymous_id and pair not in self._stated:
-            self._stated.add(pair)
-            event.merges = [Merge(event.anonymous_id, event.user_id, "identify")]
+        if url := take("url", ""):
+            event.url = url
+            if _MARKED.search(url):
+                event.campaign = _campaign(url)
+        if referrer := take("urlref", ""):
+            event.referrer = referrer
+        if title := take("action_name", ""):
+            event.title = title
+        if user := take("uid", ""):
+            event.user_id = user
+        if anonymous := take("cid", "") or take("_id", ""):
+            event.anonymous_id = anonymous
+        event.distinct_id = user or anonymous
+        if user and anonymous and user != anonymous:
+            stated = (event.project, anonymous, user)
+            if stated not in self._stated:
+                self._stated.add(stated)
+                event.merges = [Merge(anonymous, user, "identify")]
         agent, address = take("ua", ""), take("cip", "") if trusted else ""
         if agent or address:
             event.user_agent, event.ip = agent, address
@@ -169,8 +179,6 @@ class Builder:
             event.context = reading.encoded(context)
         if custom := take("ca", ""):
             event.flags = reading.encoded({"custom_action": custom})
-        if event.url and _MARKED.search(event.url):
-            event.campaign = _campaign(event.url)
 
 
 @lru_cache(_REMEMBERED)
