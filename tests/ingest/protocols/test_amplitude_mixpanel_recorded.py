@@ -189,6 +189,7 @@ def test_mutated_messages(sdk: str, door: Any) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("sdk", EVENTS)
 def test_mutated_messages_at_length(sdk: str, door: Any) -> None:
     _mutations(sdk, door, 100_000)

@@ -6,9 +6,13 @@ import base64
 import gzip
 import json
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from almanac.ingest.body import percent_decoded
 
 TOKEN = "test-write-key"
 PYTHON = {
@@ -203,6 +207,14 @@ def test_every_form_of_a_body(door: Any) -> None:
     door.clear()
     reply = door.send("POST", "/import", lines.encode(), headers={"content-type": "application/x-ndjson"}, query="strict=1")
     assert (reply.json["code"], reply.json["status"], reply.json["num_records_imported"]) == (200, 1, 2)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    text=st.lists(st.sampled_from([b"%", b"%25", b"%c3%A9", b"=3D", b"=\n", b"\r\n", b" ", b"+", b"_", b"\xe9", b"a", b"F"])).map(b"".join)
+)
+def test_percent_signs_are_read_as_urllib_reads_them(text: bytes) -> None:
+    assert percent_decoded(text) == unquote_to_bytes(text)
 
 
 def test_answers(door: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -101,8 +103,12 @@ _OPERATIONS: Final = (
     ("unset", "$unset", "unset", False),
     ("delete", "$delete", "delete", False),
 )
+_CHANGES: Final = attrgetter(*(told[0] for told in _OPERATIONS))
+_NO_CHANGES: Final = (NONE,) * len(_OPERATIONS)
+_NO_PROPERTIES: Final = Properties()
 _UNIQUE: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 _DEVICE: Final = "$device:"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 ITEM: Final = Shape(Item)
 PROPERTIES: Final = Shape(Properties)
@@ -139,7 +145,7 @@ class Builder:
 
     def _happened(self, event: Event, index: int, m: Item, rest: Fields) -> None:
         """An event. What stands beside its properties is kept in `rest`."""
-        p = Properties()
+        p = _NO_PROPERTIES
         if m.properties is not NONE:
             if reading.checked(m.properties, self._limit):
                 event.properties, p = m.properties, PROPERTIES.lenient(m.properties)
@@ -153,16 +159,15 @@ class Builder:
             event.kind = kind
         time = p.time if p.time is not None else m.time
         if time is not None:
-            event.client_time = reading.instant(str(time))
+            event.client_time = _instant(time)
         device, user = p.device_id or m.device_id or "", p.user_id or m.user_id or ""
         self._who(event, p.distinct_id or m.distinct_id or "", device, user)
         _relate(event, p)
         event.event_id = self._id(index, m, p, event.distinct_id, time)
         self._describe(event, p.mp_lib, p.library_version, p.own_ip or p.ip)
         _place(event, p)
-        for attribute, member, *_ in _OPERATIONS:
-            if (value := getattr(m, attribute)) is not NONE:
-                rest[member] = value
+        if (changes := _CHANGES(m)) != _NO_CHANGES:
+            rest.update({told[1]: value for told, value in zip(_OPERATIONS, changes, strict=True) if value is not NONE})
 
     def _changed(self, event: Event, index: int, m: Item, rest: Fields) -> None:
         """A change of a person or of a group."""
@@ -291,6 +296,13 @@ def _book(event: Event, append: Raw) -> None:
         event.properties = reading.encoded({"$revenue": paid.amount})
     if not event.client_time and paid.time is not None:
         event.client_time = reading.instant(str(paid.time))
+
+
+def _instant(time: float | str) -> str:
+    """Seconds since 1970, mostly; or milliseconds."""
+    if isinstance(time, float) and 1e8 < time < 1e11:
+        return (_EPOCH + timedelta(seconds=time)).isoformat()
+    return reading.instant(str(time))
 
 
 def _content(m: Item, rest: Fields) -> bytes:
