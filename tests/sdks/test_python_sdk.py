@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import almanac
 from almanac.sdk import VERSION, Problem, anonymous_id, sender, spool
 
 APP = Path(__file__).parent / "python_app.py"
+SNIPPETS = Path(__file__).parent.parent.parent / "ui" / "src" / "pages" / "welcome" / "snippets.ts"
 ALONE = Path(__file__).parent.parent.parent / "sdk" / "python"
 KEY = "test-write-key"
 DEAD = "http://127.0.0.1:9"  # nobody listens there
@@ -70,7 +72,7 @@ def test_every_call_arrives_as_it_was_meant(server: Any, client: Callable[..., a
     sending.screen("Login", user_id=42)
     sending.alias("u2", "u1", merge=True)
     sending.group("company", "acme", {"seats": 5}, user_id="u1")
-    sending.profile({"plan": "free"}, user_id="u1")
+    sending.profile({"plan": "free"}, changes={"add": {"logins": 1}}, user_id="u1")
     assert sending.track("Nobody's", id="my-own-id", time="2026-02-28T12:00:00+02:00", keep_time=True) == "my-own-id"
     assert sending.flush()
     found = {event.name: event for event in server.events(9)}
@@ -91,7 +93,7 @@ def test_every_call_arrives_as_it_was_meant(server: Any, client: Callable[..., a
     assert (found["screen"].screen, found["screen"].distinct_id) == ("Login", "42")
     assert [(merge.source, merge.target, merge.how) for merge in found["alias"].merges] == [("u1", "u2", "merge")]
     assert json.loads(bytes(found["group"].group_profile)) == {"type": "company", "key": "acme", "set": {"seats": 5}}
-    assert json.loads(bytes(found["profile"].profile)) == {"set": {"plan": "free"}}
+    assert json.loads(bytes(found["profile"].profile)) == {"set": {"plan": "free"}, "add": {"logins": 1}}
     own = found["Nobody's"]
     assert (own.event_id, own.distinct_id, own.client_time, own.keep_time) == ("my-own-id", "", "2026-02-28T12:00:00+02:00", True)
     for event in found.values():
@@ -301,8 +303,8 @@ def test_nothing_is_stored_or_sent_before_consent(client: Callable[..., almanac.
     assert [event.name for event in found] == ["person's own", "before", "after"]
     assert json.loads(bytes(found[1].properties)) == {"n": 1}
     assert found[1].client_time < found[0].client_time
-    assert json.loads(bytes(found[1].flags)) == {"consent": {"analytics": "granted", "marketing": "denied"}}
-    assert json.loads(bytes(found[0].flags)) == {"consent": {"analytics": "granted"}}
+    assert json.loads(bytes(found[1].flags)) == {"consent": {"analytics": "granted", "marketing": "denied"}, "purpose": "analytics"}
+    assert json.loads(bytes(found[0].flags)) == {"consent": {"analytics": "granted"}, "purpose": "analytics"}
     assert sending.stats().dropped == {"no_consent": 2}
     assert sending.stats().held == 0
 
@@ -480,6 +482,15 @@ print(sorted(name for name in mine if name != "almanac" and not name.startswith(
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_snippet_of_the_web_app(server: Any) -> None:
+    found = re.search(r'id: "almanac-python".*?`(.*?)`', SNIPPETS.read_text(), re.DOTALL)
+    assert found is not None
+    program = found[1].replace("${key}", KEY).replace("${host}", server.url)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    (event,) = server.events(1)
+    assert (event.name, event.distinct_id, bytes(event.properties)) == ("signed_up", "ann", b'{"plan":"pro"}')
 
 
 def test_it_is_a_package_of_its_own_too(server: Any, tmp_path: Path) -> None:

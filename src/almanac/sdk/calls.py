@@ -118,10 +118,12 @@ class Calls:
         *,
         once: Properties | None = None,
         unset: Iterable[str] = (),
+        changes: Mapping[str, Properties] | None = None,
         **details: Unpack[Details],
     ) -> str:
-        """Sets properties of a person, and says nothing else."""
-        return self._take("profile", "", {"person": _changes(properties, once, unset)}, details)
+        """Sets properties of a person, and says nothing else. `changes`: operations by their names, such as {"add": {"logins": 1}, "union":
+        {"tags": "vip"}}; docs/profiles.md has them all."""
+        return self._take("profile", "", {"person": _changes(properties, once, unset, changes)}, details)
 
     def alias(self, user_id: object, previous_id: object, *, merge: bool = False, **details: Unpack[Common]) -> str:
         """Both ids are one person. Two that are both known as users are joined only with `merge`."""
@@ -136,12 +138,13 @@ class Calls:
         *,
         once: Properties | None = None,
         unset: Iterable[str] = (),
+        changes: Mapping[str, Properties] | None = None,
         **details: Unpack[Details],
     ) -> str:
-        """A group such as a company, its properties, and that the person belongs to it when one is given."""
+        """A group such as a company, its properties, and that the person belongs to it when one is given. `changes`: as for `profile`."""
         name = values.name_of(key)
         details["groups"] = {**details.get("groups", {}), type_: name}
-        own = {"group": {"type": type_, "key": name, **_changes(properties, once, unset)}}
+        own = {"group": {"type": type_, "key": name, **_changes(properties, once, unset, changes)}}
         return self._take("group", "", own, details)
 
 
@@ -189,7 +192,9 @@ def unknown(details: Mapping[str, Any]) -> list[str]:
     return [name for name in details if name not in _KNOWN]
 
 
-def _changes(properties: Properties | None, once: Properties | None, unset: Iterable[str]) -> dict[str, Any]:
+def _changes(
+    properties: Properties | None, once: Properties | None, unset: Iterable[str], changes: Mapping[str, Properties] | None = None
+) -> dict[str, Any]:
     names = [str(name) for name in ([unset] if isinstance(unset, str) else unset)]
-    found = {"set": dict(properties or {}), "set_once": dict(once or {}), "unset": names}
+    found = {**(changes or {}), "set": dict(properties or {}), "set_once": dict(once or {}), "unset": names}
     return {key: value for key, value in found.items() if value}

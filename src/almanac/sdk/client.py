@@ -136,7 +136,7 @@ class Client(Calls):
             with self._guard:
                 state = consents.state_of(purpose, own_consent, self._consent)
                 if state == "granted":
-                    return self._put(item["id"], line, {**(self._consent or {}), **(own_consent or {})})
+                    return self._put(item["id"], line, purpose, {**(self._consent or {}), **(own_consent or {})})
                 if state == "pending" and own_consent is None and len(self._held) < MOST_HELD:
                     self._held.append((purpose, item["id"], line))
                     return str(item["id"])
@@ -147,9 +147,9 @@ class Client(Calls):
             self._problems.tell("failed", f"An event could not be taken: {type(error).__name__}: {error}", count=1)
             return ""
 
-    def _put(self, id_: str, line: bytes, agreed: Mapping[str, str]) -> str:
+    def _put(self, id_: str, line: bytes, purpose: str, agreed: Mapping[str, str]) -> str:
         if agreed:
-            line += b',"flags":' + values.encode({"consent": dict(agreed)})
+            line += b',"flags":' + values.encode({"consent": dict(agreed), "purpose": purpose})
         line += b"," + self._more
         if self._recorded is not None:
             self._recorded.append(json.loads(line))
@@ -192,7 +192,7 @@ class Client(Calls):
             for purpose, id_, line in held:
                 state = consents.state_of(purpose, self._consent)
                 if state == "granted":
-                    self._put(id_, line, self._consent)
+                    self._put(id_, line, purpose, self._consent)
                 elif state == "pending":
                     self._held.append((purpose, id_, line))
                 else:

@@ -50,6 +50,15 @@ client.track("signed_up", {"plan": "pro"}, user_id="ann")
 client.flush()`,
   },
   {
+    id: "almanac-kotlin",
+    label: "Kotlin",
+    language: "kotlin",
+    text: (host, key) => `val almanac = Almanac.builder("${key}", "${host}").build()
+
+almanac.track("signed_up", mapOf("plan" to "pro"), Details().userId("ann"))
+almanac.close()`,
+  },
+  {
     id: "segment-python",
     label: "Segment, Python",
     language: "python",

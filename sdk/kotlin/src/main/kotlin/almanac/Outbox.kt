@@ -23,6 +23,7 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
     private var bytes = 0L
     private var came = 0L // own events
     private var settled = 0L // own events whose fate is known
+    private var clear = 0L // own events whose batch is gone, too
     private var since = 0L // when the oldest of those in between came, or the last batch left
     private var writing = 0 // lines at the head of the queue on their way to the disk
     private var flying = 0 // or to the server
@@ -43,6 +44,8 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
         private set
     var closing = false
         private set
+    private var ended = false
+    private var spooling = folder != null // a thread moves events to the disk
 
     // ---------------------------------------------------------------- any thread
 
@@ -81,7 +84,7 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
         waiters++
         urge()
         try {
-            while (settled < target) {
+            while (clear < target) {
                 val left = end - now()
                 if (left <= 0) return false
                 pause(left)
@@ -116,12 +119,33 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
     fun write(): Boolean {
         val batch = synchronized(this) {
             while (lines.isEmpty() || flying > 0 || now() < spoolAt) {
-                if (closing) return false
+                if (closing) {
+                    spooling = false
+                    wake()
+                    return false
+                }
                 pause(if (lines.isEmpty() || flying > 0) IDLE else spoolAt - now())
             }
             writing = lines.size
             ArrayList(lines)
         }
+        move(batch)
+        return true
+    }
+
+    /** At the end, when that thread is gone: what is still in memory, and not on its way. */
+    fun writeLast() {
+        val batch = synchronized(this) {
+            spooling = false
+            wake()
+            if (folder == null || lines.isEmpty() || writing > 0 || flying > 0) return
+            writing = lines.size
+            ArrayList(lines)
+        }
+        move(batch)
+    }
+
+    private fun move(batch: List<ByteArray>) {
         var trouble = "the disk is full"
         val done = try {
             toDisk(batch)
@@ -138,7 +162,6 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
         if (done < batch.size) {
             problems.tell("spool", "Events stay in memory, because the spool cannot take them: $trouble.", batch.size - done, true)
         }
-        return true
     }
 
     private fun toDisk(batch: List<ByteArray>): Int {
@@ -204,11 +227,12 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
         return wait
     }
 
-    private fun inMemory() = lines.isNotEmpty() && writing == 0 && (folder == null || now() < spoolAt)
+    private fun inMemory() = lines.isNotEmpty() && writing == 0 && (!spooling || now() < spoolAt)
 
-    /** What became of some events of a batch. */
+    /** What became of some events of a batch. After the end it is too late to say so. */
     @Synchronized
     fun count(batch: Batch, delivered: Int = 0, rejected: Int = 0, dropped: Int = 0, reason: String = "") {
+        if (ended) return
         this.delivered += delivered
         this.rejected += rejected
         if (dropped > 0) add(reason, dropped)
@@ -226,11 +250,13 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
     fun finish(batch: Batch) {
         if (batch.file != null) {
             if (batch.own) room?.settled(batch) else found?.settled(batch)
-            return
         }
         synchronized(this) {
-            repeat(batch.lines.size) { bytes -= lines.removeFirst().size }
-            flying = 0
+            if (batch.file == null) {
+                repeat(batch.lines.size) { bytes -= lines.removeFirst().size }
+                flying = 0
+            }
+            clear = settled
             wake()
         }
     }
@@ -242,6 +268,8 @@ internal class Outbox(private val bounds: Bounds, private val folder: File?, pri
             val lost = maxOf(0, came - settled - onDisk).toInt()
             if (lost > 0) add("closed", lost)
             settled += lost
+            clear = settled
+            ended = true
             wake()
             lost
         }

@@ -42,7 +42,7 @@ internal class Problems(private val listener: ErrorListener?) {
 
     fun tell(reason: String, detail: String, count: Int = 0, willRetry: Boolean = false, quiet: Boolean = true) {
         val all = synchronized(this) {
-            val sum = (unsaid[reason] ?: 0) + count
+            val sum = if (willRetry) count else (unsaid[reason] ?: 0) + count
             val before = told[reason]
             val now = System.nanoTime()
             if (quiet && before != null && now - before < QUIET_NANOS) {

@@ -20,11 +20,15 @@ internal class Sender(private val outbox: Outbox, private val http: Http, privat
 
     /** Sends what it can in so many milliseconds, and ends. Answers how many events were lost. */
     fun close(millis: Long): Int {
+        val inside = Thread.currentThread() in threads // a listener closes the client: there is nobody to wait for
         synchronized(this) {
-            deadline = Outbox.now() + millis
+            deadline = Outbox.now() + if (inside) 0 else millis
             outbox.shut()
         }
-        for (thread in threads) thread.join(maxOf(1, deadline - Outbox.now() + 100))
+        for (thread in threads) {
+            if (thread !== Thread.currentThread()) thread.join(maxOf(1, deadline - Outbox.now() + 100))
+        }
+        outbox.writeLast()
         return outbox.end()
     }
 

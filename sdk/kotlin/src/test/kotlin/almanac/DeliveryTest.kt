@@ -92,6 +92,17 @@ class DeliveryTest {
     }
 
     @Test
+    fun `a listener may close the client`() {
+        Stand("500").use { stand ->
+            var client: Almanac? = null
+            client = stand.client { onError { client?.close() } }
+            client.track("beat")
+            waitFor { client.stats().dropped["closed"] == 1L }
+            client.closes()
+        }
+    }
+
+    @Test
     fun `a full queue drops and counts, and the app goes on`() {
         val client = Almanac.builder("wk_test", "http://127.0.0.1:9").bounds(100, 1 shl 20).patience(500, 100).build()
         val before = System.nanoTime()
