@@ -406,7 +406,7 @@ def test_processes_share_a_spool(server: Any, client: Callable[..., almanac.Clie
     torn = spool.folder_of(folder, KEY) / "0-dead"
     torn.mkdir()
     (torn / "lock").touch()
-    (torn / "00000001.jsonl").write_text('{"id":"t1","event":"whole","user_id":"u"}\n{"id":"t2","eve')
+    (torn / "00000001.jsonl").write_text('{"id":"t1","event":"whole","user_id":"u"}\n{"id":"t2","event":"torn","properties":{"n":1}')
     strange = spool.folder_of(folder, "another key") / "0-dead"
     strange.mkdir(parents=True)
     (strange / "lock").touch()
@@ -418,6 +418,7 @@ def test_processes_share_a_spool(server: Any, client: Callable[..., almanac.Clie
     time.sleep(0.3)
     assert len(server.lines) == 2
     assert not torn.exists()
+    assert second.stats().dropped == {}, "half a line was sent"
     assert first.close().waiting == 1
     third = client(spool=folder)
     assert ids(server.events(3))[2] == waiting

@@ -62,14 +62,18 @@ class Almanac private constructor(private val options: Builder) {
         return take("identify", null, mapOf("user_id" to user, "person" to changes(properties, once)), details)
     }
 
-    /** Sets properties of the person; those of `once` only where they are not; removes those in `unset`. */
+    /**
+     * Sets properties of the person; those of `once` only where they are not; removes those in `unset`. `changes`: operations by their names, such as
+     * `mapOf("add" to mapOf("logins" to 1))`; docs/profiles.md has them all.
+     */
     @JvmOverloads
     fun profile(
         properties: Map<String, Any?>,
         once: Map<String, Any?> = emptyMap(),
         unset: Collection<String> = emptyList(),
+        changes: Map<String, Map<String, Any?>> = emptyMap(),
         details: Details = Details(),
-    ): String = take("profile", null, mapOf("person" to changes(properties, once, unset)), details)
+    ): String = take("profile", null, mapOf("person" to changes + changes(properties, once, unset)), details)
 
     /** Both ids are one person. Two that are both known as users are joined only with `merge`. */
     @JvmOverloads
@@ -103,7 +107,7 @@ class Almanac private constructor(private val options: Builder) {
             held.clear()
             for ((wanted, line) in waiting) {
                 when (state(wanted)) {
-                    Consent.GRANTED -> put(line)
+                    Consent.GRANTED -> put(wanted, line)
                     Consent.PENDING -> held.addLast(wanted to line)
                     Consent.DENIED -> outbox.drop("no_consent", 1)
                 }
@@ -159,7 +163,7 @@ class Almanac private constructor(private val options: Builder) {
 
     private fun record(purpose: String, line: ByteArray): Boolean = synchronized(held) {
         when (state(purpose)) {
-            Consent.GRANTED -> put(line)
+            Consent.GRANTED -> put(purpose, line)
             Consent.PENDING -> {
                 if (held.size < MOST_HELD) {
                     held.addLast(purpose to line)
@@ -176,8 +180,10 @@ class Almanac private constructor(private val options: Builder) {
         }
     }
 
-    private fun put(event: ByteArray): Boolean {
-        val flags = asked?.let { said -> ",\"flags\":" + Json.text(mapOf("consent" to said.mapValues { it.value.word })) + "}" }
+    private fun put(purpose: String, event: ByteArray): Boolean {
+        val flags = asked?.let { said ->
+            ",\"flags\":" + Json.text(mapOf("consent" to said.mapValues { it.value.word }, "purpose" to purpose)) + "}"
+        }
         val line = if (flags == null) event else event.copyOf(event.size - 1) + flags.toByteArray()
         val reason = if (line.size > LARGEST_EVENT) "too_large".also { outbox.drop(it, 1) } else outbox.put(line)
         sender.start()

@@ -62,9 +62,11 @@ class CallsTest {
             client.identify("u1", details = Details().anonymousId("a1"))
             client.track("Bought", details = Details().userId(42).time(Date(0)).keepTime().group("company", "acme"))
             client.alias("u2", "u1", merge = true)
+            client.profile(mapOf("plan" to "pro"), changes = mapOf("add" to mapOf("logins" to 1)), details = Details().userId("u2"))
             client.flush()
             client.close()
-            val (identify, bought, alias) = stand.events
+            val (identify, bought, alias, profile) = stand.events
+            assertEquals(mapOf("add" to mapOf("logins" to 1.0), "set" to mapOf("plan" to "pro")), profile["person"])
             assertEquals(listOf("u1", "a1"), listOf(identify["user_id"], identify["anonymous_id"]))
             assertEquals("42", bought["user_id"])
             assertEquals("1970-01-01T00:00:00.000Z", bought["time"])
@@ -96,7 +98,7 @@ class CallsTest {
             client.closes()
             assertEquals(listOf("before", "after"), stand.events.map { it["event"] })
             assertEquals(mapOf("n" to 1.0), stand.events[0]["properties"])
-            assertEquals(mapOf("consent" to mapOf("analytics" to "granted", "marketing" to "denied")), stand.events[0]["flags"])
+            assertEquals(mapOf("consent" to mapOf("analytics" to "granted", "marketing" to "denied"), "purpose" to "analytics"), stand.events[0]["flags"])
             assertEquals(mapOf("no_consent" to 1L), client.stats().dropped)
             waitFor { disk.walk().any { it.name == "identity.json" } }
             client.consent("analytics", Consent.DENIED)
