@@ -486,7 +486,7 @@ print(sorted(name for name in mine if name != "almanac" and not name.startswith(
 
 
 def test_the_snippet_of_the_web_app(server: Any) -> None:
-    found = re.search(r'id: "almanac-python".*?`(.*?)`', SNIPPETS.read_text(), re.DOTALL)
+    found = re.search(r'id: "python".*?`(.*?)`', SNIPPETS.read_text(), re.DOTALL)
     assert found is not None
     program = found[1].replace("${key}", KEY).replace("${host}", server.url)
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -50,7 +50,7 @@ client.track("signed_up", {"plan": "pro"}, user_id="ann")
 client.flush()`,
   },
   {
-    id: "almanac-kotlin",
+    id: "kotlin",
     label: "Kotlin",
     language: "kotlin",
     text: (host, key) => `val almanac = Almanac.builder("${key}", "${host}").build()
