@@ -57,10 +57,11 @@ export function shelfOf(name: string): Shelf {
       });
     },
     remove(ids) {
-      if (ids.length)
+      const [first, ...others] = ids;
+      if (first)
         within((store) => {
-          for (const id of ids) store.delete(id);
-          return store.count();
+          for (const id of others) store.delete(id);
+          return store.delete(first);
         });
     },
     oldest: async (count) => (await within((store) => store.getAll(null, count))) ?? [],
