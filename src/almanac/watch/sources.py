@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -61,6 +62,8 @@ class Importers:
         self._catalog = catalog
         self._clock = clock
         self._spawn = spawn or self._process
+        # TRICKY: a run dies with the thread that started it (PR_SET_PDEATHSIG), and threads of requests come and go; this one stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="sources-start")
         self._under_way: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -87,6 +90,7 @@ class Importers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._starter.shutdown()
 
     def run(self, project: str, name: str) -> None:
         """Starts a run now, whatever the schedule says. Raises `conflict` when one is under way."""
@@ -94,7 +98,7 @@ class Importers:
             self._reap()
             if self._runs(project, name):
                 raise conflict(f"The source {name} is being imported.", place=name, way_out="Wait for it to end.")
-            self._under_way[project, name] = self._spawn(project, name)
+            self._under_way[project, name] = self._started(project, name)
 
     def running(self, project: str, name: str) -> bool:
         """Whether a run is under way, of this server or of a command."""
@@ -132,7 +136,7 @@ class Importers:
                 if len(self._under_way) >= SLOTS:
                     return
                 if not self._runs(one.project, one.name):
-                    self._under_way[one.project, one.name] = self._spawn(one.project, one.name)
+                    self._under_way[one.project, one.name] = self._started(one.project, one.name)
 
     def _rounds(self) -> None:
         while not self._stopped.wait(ROUND):
@@ -157,6 +161,9 @@ class Importers:
                 if isinstance(source, Files):
                     found[project, name] = source
         return found
+
+    def _started(self, project: str, name: str) -> subprocess.Popen[bytes]:
+        return self._starter.submit(self._spawn, project, name).result()
 
     def _runs(self, project: str, name: str) -> bool:
         return (project, name) in self._under_way or is_held(self._settings, project, name)
