@@ -172,10 +172,13 @@ class DeliveryTest {
     fun `a line that was cut off is left out`() {
         val room = File(Files.folder(File(disk, "almanac"), "wk_test"), "0-dead").apply { mkdirs() }
         File(room, "lock").createNewFile()
-        File(room, "00000001.jsonl").writeText("{\"id\":\"1\",\"event\":\"whole\"}\n{\"id\":\"2\",\"eve")
+        File(room, "00000001.jsonl").writeText("{\"id\":\"1\",\"event\":\"whole\"}\n{\"id\":\"2\",\"properties\":{\"n\":1}")
         Stand().use { stand ->
-            stand.client { folder(disk) }.use2 { waitFor { stand.events.isNotEmpty() } }
+            val client = stand.client { folder(disk) }
+            waitFor { stand.events.isNotEmpty() }
             assertEquals(listOf("1"), stand.events.map { it["id"] })
+            assertEquals(emptyMap<String, Long>(), client.close().dropped)
+            assertEquals(listOf(listOf("1")), stand.requests.toList())
         }
         assertFalse(room.exists())
     }
