@@ -64,7 +64,7 @@ def test_a_whole_request(door: Any, say: Any) -> None:
         client_time="2026-11-20T21:09:59+00:00",
         distinct_id="u1",
         user_id="u1",
-        merges=[("c1", "u1", "identify")],
+        merges=[("c1", "u1", "same-event")],
         session_id="123",
         url="https://x.example/?utm_source=a",
         title="Hömé",

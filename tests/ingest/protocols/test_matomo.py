@@ -98,7 +98,7 @@ def test_who_and_where(door: Any, say: Any) -> None:
         distinct_id="u1",
         user_id="u1",
         anonymous_id="0123456789abcdef",
-        merges=[("0123456789abcdef", "u1", "identify")],
+        merges=[("0123456789abcdef", "u1", "same-event")],
         ip="203.0.113.9",
         user_agent="Mozilla/5.0",
         context={
@@ -205,7 +205,7 @@ def test_many_hits(door: Any, say: Any) -> None:
     found = [say(event) for event in door.events]
     assert [event["name"] for event in found] == ["page_view", "page_view", "play"]
     assert found[0]["url"] == "https://x.example/?a=b&c=ü"
-    assert found[0]["merges"] == [("a1", "u1", "identify")]
+    assert found[0]["merges"] == [("a1", "u1", "same-event")]
     assert "merges" not in found[1]
     assert found[1]["client_time"] == "2026-11-18 18:09:35"
     assert found[2]["properties"] == {"e_v": 2}

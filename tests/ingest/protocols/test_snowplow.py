@@ -163,7 +163,7 @@ def test_who_and_where(door: Any, say: Any) -> None:
         user_id="u1",
         anonymous_id="d1",
         session_id="s1",
-        merges=[("d1", "u1", "identify")],
+        merges=[("d1", "u1", "same-event")],
         user_agent="Mozilla/5.0",
         context={
             "platform": "web",

@@ -170,7 +170,7 @@ class Builder:
         event.distinct_id = event.user_id or event.anonymous_id
         self._who = f"{event.user_id}\0{event.anonymous_id}\0"
         if event.user_id and event.anonymous_id and event.user_id != event.anonymous_id:
-            event.merges = [Merge(event.anonymous_id, event.user_id, "identify")]
+            event.merges = [Merge(event.anonymous_id, event.user_id, "same-event")]
         if request.ip_override or request.user_agent:
             event.ip, event.user_agent = request.ip_override or "", request.user_agent or ""
         elif call.from_server:

@@ -156,7 +156,7 @@ class Builder:
             stated = (event.project, anonymous, user)
             if stated not in self._stated:
                 self._stated.add(stated)
-                event.merges = [Merge(anonymous, user, "identify")]
+                event.merges = [Merge(anonymous, user, "same-event")]
         agent, address = take("ua", ""), take("cip", "") if trusted else ""
         if agent or address:
             event.user_agent, event.ip = agent, address

@@ -228,7 +228,7 @@ class Builder:
             stated = (event.project, anonymous, user)
             if stated not in self._stated:
                 self._stated.add(stated)
-                event.merges = [Merge(anonymous, user, "identify")]
+                event.merges = [Merge(anonymous, user, "same-event")]
 
 
 def _add_entities(event: Event, entities: Raw, *, has_session: bool) -> None:
