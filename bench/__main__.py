@@ -1,11 +1,12 @@
 """`make bench`, or `python -m bench ROW… [--quick]` for some rows: batches freshness live questions clients web-sdk footprint protocols
-soak. `--full` adds those that need an hour and 10 GB of disk: questions over 100 M events."""
+board soak. `--full` adds those that need an hour and 10 GB of disk: questions over 100 M events."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 
+from bench.board import board
 from bench.clients import clients
 from bench.footprint import footprint
 from bench.ingest import batches, freshness, soak
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> None:
         "web-sdk": lambda: web_sdk(5 if quick else 15),
         "protocols": lambda: protocols(5 if quick else 15),
         "live": lambda: live(6 if quick else 15),
+        "board": lambda: board(1_000_000 if quick else 10_000_000),
         "soak": lambda: soak(60 if quick else 1800),
     }
     if "--full" in arguments:

@@ -227,3 +227,58 @@ def test_a_definition_in_use_is_not_removed(definitions: Definitions) -> None:
 )
 def test_an_odd_file_is_refused(definitions: Definitions, file: dict[str, Any], place: str) -> None:
     assert refused(definitions.plan, "shop", file).place == place
+
+
+def test_a_saved_question_says_what_it_is_for(world: Any, project: str) -> None:
+    """In words that no answer depends on."""
+    saved = world.engine.definitions
+    question = {"kind": "trend", "series": ["order"], "interval": "total", **DAY}
+    saved.save(project, "question", "plain", question)
+    body = saved.save(project, "question", "told", {**question, "description": "For the board of directors."}).body
+    assert body == {**saved.get(project, "question", "plain").body, "description": "For the board of directors."}
+    plain, told = (world.engine.ask(project, {"saved": name}) for name in ("plain", "told"))
+    assert plain.rows == told.rows
+    assert plain.receipt["definition_hash"] == told.receipt["definition_hash"]
+    assert "description" not in told.receipt["question"]
+    for wrong, place in ((3, "description"), ("x" * 2001, "description")):
+        error = refused(saved.save, project, "question", "told", {**question, "description": wrong})
+        assert (error.code, error.place) == (Code.INVALID, f"questions.told.{place}")
+    assert refused(world.engine.ask, project, {**question, "description": "no"}).place == "description"
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-01-31", "2026-01-31T12:00", "2026-01-31 12:00:30", "2026-01-31T12:00:00.5+02:00", "2026-01-31T12:00Z"]
+)
+def test_an_annotation_is_kept(definitions: Definitions, at: str) -> None:
+    assert definitions.save("shop", "annotation", "release", {"at": at, "text": "Release 2.4"}).body == {"at": at, "text": "Release 2.4"}
+    assert definitions.file("shop")["annotations"]["release"]["at"] == at
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "words"),
+    [
+        ({}, "at", "missing"),
+        ({"at": ""}, "at", "not a moment"),
+        ({"at": "today"}, "at", "not a moment"),
+        ({"at": "-3d"}, "at", "not a moment"),
+        ({"at": "2026-02-30"}, "at", "not a moment"),
+        ({"at": "2026-W05-1"}, "at", "not a moment"),
+        ({"at": "1066-10-14"}, "at", "not a moment"),
+        ({"at": "2026-01-31T25:00"}, "at", "not a moment"),
+        ({"at": "2026-01-31", "text": "x" * 201}, "text", "200"),
+        ({"at": "2026-01-31", "board": "none such"}, "board", "no board"),
+        ({"at": "2026-01-31", "colour": "red"}, "colour", "colour"),
+    ],
+)
+def test_what_is_no_annotation_is_refused(definitions: Definitions, body: dict[str, Any], place: str, words: str) -> None:
+    error = refused(definitions.save, "shop", "annotation", "release", body)
+    assert error.place == f"annotations.release.{place}"
+    assert words in error.message
+
+
+def test_an_annotation_of_a_board_does_not_keep_the_board(definitions: Definitions) -> None:
+    definitions.save("shop", "board", "shop", {"tiles": []})
+    definitions.save("shop", "annotation", "release", {"at": "2026-01-31", "board": "shop"})
+    definitions.remove("shop", "board", "shop")
+    definitions.save("shop", "board", "shop", {"tiles": []})
+    assert definitions.get("shop", "annotation", "release").body["board"] == "shop"

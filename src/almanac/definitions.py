@@ -1,5 +1,5 @@
-"""Metrics, segments, questions, boards and the tracking plan under names: what may be saved, what names stand for, and files of them
-(analytics as code).
+"""Metrics, segments, questions, boards, annotations and the tracking plan under names: what may be saved, what names stand for, and files
+of them (analytics as code).
 
 A definition is checked when it is saved, and again whenever it is used, as what it names may have changed meanwhile.
 """
@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from almanac.core.analysis import Question, analysis_of, registry
+from almanac.core.annotation import Annotation
 from almanac.core.board import Board
 from almanac.core.errors import AlmanacError, conflict, invalid, not_found
 from almanac.core.faults import first_fault
-from almanac.core.filters import Segment, SegmentFilter
+from almanac.core.filters import Model, Segment, SegmentFilter
 from almanac.core.metrics import Metric
 from almanac.core.ports import Catalog, Definition
 from almanac.ingest.tracking import EventPlan
 
 PLAN: Final = "plan"  # an entry of the tracking plan
 BOARD: Final = "board"
+ANNOTATION: Final = "annotation"
 _MOST_IN_A_FILE: Final = 5000
 _NAMING: Final = {"metric": "metric", "segment": "segment", "saved": "question"}  # field -> kind of what it names
 
@@ -49,10 +51,17 @@ KINDS: Final[dict[str, Kind]] = {
         Kind("segment", "segments", "Segments by their names.", Segment),
         Kind("question", "questions", "Questions by their names.", None),
         Kind(BOARD, "boards", "Boards by their names.", Board),
+        Kind(ANNOTATION, "annotations", "Flags on charts by their names: releases, outages, campaigns.", Annotation),
         Kind(PLAN, "plans", "Entries of the tracking plan by their events' names; * for all other events.", EventPlan),
     )
 }
 KIND_NAMES: Final = ", ".join(KINDS)
+
+
+class _About(Model):
+    """What a saved question says of itself beside what it asks."""
+
+    description: str = Field("", max_length=2000, description="What it is for, in words.")
 
 
 class Names:
@@ -95,11 +104,16 @@ def question_of(given: Mapping[str, Any], names: Names) -> tuple[dict[str, Any],
         name = question.pop("saved")
         if not isinstance(name, str):
             raise invalid("saved is the name of a saved question.", place="saved", way_out='Write {"saved": "weekly signups"}.')
-        question = _changed(names.body("question", name), question)
+        question = _changed(_asked_of(names.body("question", name)), question)
     kind = question.get("kind")
     if not isinstance(kind, str):
         raise invalid("The question has no kind.", place="kind", way_out=f"Give one of: {', '.join(registry())}.")
     return question, analysis_of(kind).question
+
+
+def _asked_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a saved question asks, without what it says of itself."""
+    return {name: value for name, value in body.items() if name not in _About.model_fields}
 
 
 def _changed(saved: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +252,8 @@ class Definitions:
 
 def _kept(kind: Kind, name: str, body: Mapping[str, Any], names: Names) -> dict[str, Any]:
     if kind.model is None:
-        return _kept_question(body, names)
+        about = _validated(_About, {name: body[name] for name in _About.model_fields if name in body}, None)
+        return _kept_question(_asked_of(body), names) | about.model_dump(exclude_defaults=True)
     plain = _validated(kind.model, body, None)
     # As others would use it: so a circle is found, and a name that stands for nothing.
     if kind.model is Metric:
@@ -247,6 +262,8 @@ def _kept(kind: Kind, name: str, body: Mapping[str, Any], names: Names) -> dict[
         _validated(SegmentFilter, {"segment": name}, names)
     elif kind.model is Board:
         _validated(Board, body, names)
+    elif isinstance(plain, Annotation) and plain.board:
+        names.body(BOARD, plain.board)
     kept = plain.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for place, tile in enumerate(kept.get("tiles", ()) if isinstance(plain, Board) else ()):
         if "question" in tile:

@@ -164,36 +164,50 @@ class Engine:
         asked = self._understand(project, question)
         return self._kept(self._cache_key(asked), asked.now)
 
-    def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> People:
+    def people(
+        self,
+        project: str,
+        question: Mapping[str, Any],
+        row: Mapping[str, Any],
+        *,
+        limit: int = 100,
+        after: str = "",
+        ticket: Ticket | None = None,
+    ) -> People:
         """Who is behind a row of the answer to `question`: how many, and a page of at most `limit` of them, those after the token `after`.
+        `ticket`: the way to stop it.
 
         Raises as `ask`; also `invalid` for a kind whose rows are not made of people, and for a row that the answer cannot have."""
         place, most = people.place_of(after), min(max(1, limit), people.MOST)
         asked, scope, members = self._members(project, question, row)
         watermark = self._watermark(asked.project.id)
         statement = scope.complete(people.page(members.statement, after=place, most=most))
-        with self.turns.of(asked.project.id):
+        with self.turns.of(asked.project.id, _own(ticket)):
             self._refuse_excess(asked, members, statement)
-            result = self._run(asked, members, statement)
+            result = self._run(asked, members, statement, ticket)
             total, page = result.rows[0]
-            found = self._described(asked, page[:most])
+            found = self._described(asked, page[:most], ticket)
         if not total:
-            people.refuse_foreign(row, self.ask(project, question).rows)
+            people.refuse_foreign(row, self.ask(project, question, ticket=ticket).rows)
         receipt = self._receipt(asked, members, statement, result, watermark) | {"row": dict(row)}
         return People(int(total), found, people.token_of(page[most - 1]) if len(page) > most else "", receipt)
 
-    def everyone(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    def everyone(
+        self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, ticket: Ticket | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
         """All people behind a row, some thousand at a time. Raises as `people`, before the first of them is asked for."""
         asked, scope, members = self._members(project, question, row)
         statement = scope.complete(people.everyone(members.statement))
-        with self.turns.of(asked.project.id):
+        with self.turns.of(asked.project.id, _own(ticket)):
             self._refuse_excess(asked, members, statement)
             limits = replace(self._limits(members), result_rows=0)
-            with self._told(statement):
-                blocks = [np.array(block.rows, dtype=np.uint64).ravel() for block in self._store.blocks(statement, limits=limits)]
+            with self._told(statement), within_reach(self._store, ticket or Stop()) as mark:
+                blocks = [
+                    np.array(block.rows, dtype=np.uint64).ravel() for block in self._store.blocks(statement, limits=limits, mark=mark)
+                ]
         everybody = np.sort(np.concatenate([np.array([], dtype=np.uint64), *blocks]))
         if not len(everybody):
-            people.refuse_foreign(row, self.ask(project, question).rows)
+            people.refuse_foreign(row, self.ask(project, question, ticket=ticket).rows)
         return self._in_pieces(asked, everybody)
 
     def _in_pieces(self, asked: Asked, everybody: npt.NDArray[np.uint64]) -> Iterator[list[dict[str, Any]]]:
@@ -209,14 +223,14 @@ class Engine:
         assert asked.analysis.members is not None
         return asked, scope, asked.analysis.members(asked.question, scope, checked)
 
-    def _described(self, asked: Asked, page: Sequence[int]) -> list[dict[str, Any]]:
+    def _described(self, asked: Asked, page: Sequence[int], stop: Stop | None = None) -> list[dict[str, Any]]:
         """What is known of these persons by now, whatever the question's range."""
         if not page:
             return []
         merged = people.of_persons(asked.project.id, page, self._person(asked.project.id, asked.as_of))
-        whose = self._guarded(merged, self._most(), walled="").rows
+        whose = self._guarded(merged, self._most(), walled="", stop=stop).rows
         ids, properties = (
-            self._guarded(statement, self._most(), walled="").dicts()
+            self._guarded(statement, self._most(), walled="", stop=stop).dicts()
             for statement in people.known(asked.project.id, whose, consent=self._consent(asked.project.id))
         )
         return people.described(page, ids, properties)
@@ -433,6 +447,13 @@ class Engine:
             "asked_at": asked.now.astimezone(UTC).isoformat(),
             "almanac_version": self._version,
         }
+
+
+def _own(ticket: Ticket | None) -> Ticket | None:
+    """Of one whose work nobody shares: what is under way for him is his alone."""
+    if ticket is not None:
+        ticket.work = ticket
+    return ticket
 
 
 def _cut(text: str) -> str:

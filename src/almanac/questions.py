@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from almanac.core.errors import conflict, not_found
+from almanac.core.errors import conflict
 from almanac.core.ports import EventStore
 from almanac.flights import Ticket
 
@@ -47,12 +47,11 @@ class Questions:
                 del self._under_way[key]
 
     def stop(self, project: str, id_: str) -> None:
-        """Whoever asked it is told so. Raises `not_found` when it is not under way (any more)."""
+        """Whoever asked it is told so. Nothing happens when it is not under way (any more): whoever stops it wants just that."""
         with self._lock:
             asked = self._under_way.get((project, id_))
-        if asked is None:
-            raise not_found(f"There is no question {id_!r} under way.", place="question", way_out="It may have been answered meanwhile.")
-        asked.ticket.tell()
+        if asked is not None:
+            asked.ticket.tell()
 
     def listed(self, project: str) -> list[dict[str, Any]]:
         """Those of a project, the oldest first: id, kind, seconds so far, state (waiting or running), rows read so far, and of about how

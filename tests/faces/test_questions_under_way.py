@@ -49,7 +49,8 @@ def test_a_question_is_seen_and_stopped_by_its_id(house: House, shop: Keys) -> N
         assert (shown["id"], shown["kind"], shown["state"], shown["rows"]) == (id_, "sql", "running", 4_000_000_000)
         other = house.project("shop of no questions")
         assert listed(house, other) == []
-        assert call(house, other, "DELETE", f"questions/{id_}").status_code == 404
+        assert call(house, other, "DELETE", f"questions/{id_}").status_code == 204
+        assert listed(house, shop), "whoever is not of the project stops nothing of it"
         assert call(house, shop, "DELETE", f"questions/{id_}", key=shop.write).status_code == 403
         limit = a_second(house.rooms.store)
         assert call(house, shop, "DELETE", f"questions/{id_}").status_code == 204
@@ -57,9 +58,29 @@ def test_a_question_is_seen_and_stopped_by_its_id(house: House, shop: Keys) -> N
         answer = asking.result(timeout=2)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
     assert answer.json()["error"]["message"] == "The question was stopped before it was answered."
-    assert call(house, shop, "DELETE", f"questions/{id_}").status_code == 404
+    assert call(house, shop, "DELETE", f"questions/{id_}").status_code == 204, "it has ended meanwhile"
     assert call(house, shop, "DELETE", "questions/5").status_code == 400
     assert call(house, shop, "POST", "ask", SLOW, id_="five").json()["error"]["place"] == "header.X-Question-Id"
+
+
+def graph(house: House, shop: Keys, id_: str) -> Any:
+    asked = f'{{project(id: "{shop.project}") {{ask(question: {{kind: "sql", sql: "{SLOW["sql"]}"}}) {{rows}}}}}}'
+    headers = {"Authorization": f"Bearer {shop.read}", "X-Question-Id": id_}
+    return house.client.post("/graphql", json={"query": asked}, headers=headers)
+
+
+def test_a_question_by_graphql_is_seen_and_stopped_too(house: House, shop: Keys) -> None:
+    id_ = str(uuid4())
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(graph, house, shop, id_)
+        until(lambda: any(one["rows_read"] for one in listed(house, shop)))
+        assert [(one["id"], one["kind"]) for one in listed(house, shop)] == [(id_, "sql")]
+        limit = a_second(house.rooms.store)
+        assert call(house, shop, "DELETE", f"questions/{id_}").status_code == 204
+        assert until(lambda: not house.rooms.store.running()) < limit
+        answer = asking.result(timeout=2)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["extensions"]["code"]) == (200, "conflict")
 
 
 class Stack:
@@ -101,10 +122,21 @@ def stack(house: House, tmp_path: Path) -> Iterator[Stack]:
     made.stop()
 
 
-def test_whoever_hangs_up_wants_no_answer(house: House, shop: Keys, stack: Stack) -> None:
-    body = json.dumps(SLOW).encode()
+TOOL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "sql", "arguments": {"sql": SLOW["sql"]}},
+}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/projects/{project}/ask", "/graphql", "/mcp"])
+def test_whoever_hangs_up_wants_no_answer(house: House, shop: Keys, stack: Stack, path: str) -> None:
+    query = f'{{project(id: "{shop.project}") {{sql(sql: "{SLOW["sql"]}") {{rows}}}}}}'
+    body = json.dumps({"/graphql": {"query": query}, "/mcp": TOOL}.get(path, SLOW)).encode()
     head = (
-        f"POST /api/v1/projects/{shop.project}/ask HTTP/1.1\r\nhost: h\r\n"
+        f"POST {path.format(project=shop.project)} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n"
+        f"accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-06-18\r\n"
         f"authorization: Bearer {shop.read}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as connection:

@@ -2,70 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
+from tests.story.readers import IN_A_BROWSER, Reader, begin, chromium, join, send
 from tests.story.servers import Server, until
 
-from almanac.web import app_files
-
-CHROMIUM = shutil.which("chromium")
-AXE = Path(__file__).parents[1] / "sdks" / "node_modules" / "axe-core" / "axe.min.js"
-PASSWORD = "a password of some length"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium"),
-    pytest.mark.skipif(not app_files.built(), reason="the web app was not built into this package"),
-    pytest.mark.timeout(600),
-]
-expect.set_options(timeout=30_000)
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as opened:
         yield opened
-        opened.close()
-
-
-class Reader:
-    """Somebody at a browser of his own, and what the console said to him."""
-
-    def __init__(self, browser: Browser, server: Server, width: int = 1440) -> None:
-        self.base = f"{server.url}/app"
-        self.page: Page = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce").new_page()
-        self.said: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on("console", lambda message: self.said.append(message.text) if message.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
-
-    def go(self, path: str) -> Page:
-        self.page.goto(self.base + path)
-        return self.page
-
-    def faults(self) -> list[str]:
-        """What axe-core finds serious on the page as it stands."""
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-        return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in serious for node in one["nodes"][:3]]
-
-
-def send(server: Server, key: str, events: list[dict[str, object]]) -> None:
-    request = urllib.request.Request(
-        f"{server.url}/api/v1/events", json.dumps(events).encode(), {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 200
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def owner(browser: Browser, server: Server) -> Reader:
     """The first account, with a project that has a fortnight of events."""
     reader = Reader(browser, server)
-    page = reader.go("/")
-    page.get_by_label("Name").fill("Ann Owner")
-    page.get_by_label("Email").fill("ann@example.com")
-    page.get_by_role("textbox", name="Password").fill(PASSWORD)
-    page.get_by_role("button", name="Make the account").click()
+    page = begin(reader)
     page.get_by_role("button", name="New project").first.click()
     page.get_by_label("Name").fill("Tickets")
     page.get_by_role("button", name="Make the project").click()
@@ -98,7 +46,7 @@ def owner(browser: Browser, server: Server) -> Reader:
         {
             "event": name,
             "user_id": f"person-{person}",
-            "timestamp": (now - timedelta(days=day, minutes=person)).isoformat(),
+            "time": (now - timedelta(days=day, minutes=person)).isoformat(),
             "properties": {"plan": "pro" if person % 3 else "free", "price": person},
         }
         for day in range(14)
@@ -175,23 +123,8 @@ def test_a_board_is_made_shared_and_taken_back(owner: Reader, browser: Browser, 
 
 
 def test_a_viewer_looks_and_changes_nothing(owner: Reader, browser: Browser, server: Server) -> None:
-    page = owner.page
-    token = page.evaluate(
-        """async () => {
-          const me = await (await fetch("/api/v1/me")).json();
-          const made = await fetch("/api/v1/projects/tickets/invitations", {
-            method: "POST",
-            headers: {"content-type": "application/json", "x-almanac-csrf": me.csrf},
-            body: JSON.stringify({email: "vic@example.com", role: "viewer"}),
-          });
-          return (await made.json()).token;
-        }"""
-    )
     viewer = Reader(browser, server)
-    joined = viewer.go(f"/join/{token}")
-    joined.get_by_label("Name").fill("Vic Viewer")
-    joined.get_by_role("textbox", name="Password").fill(PASSWORD)
-    joined.get_by_role("button", name="Join").click()
+    joined = join(viewer, owner.page, "tickets", "viewer", "Vic Viewer")
     expect(joined.get_by_text("ticket_viewed").first).to_be_visible()
     viewer.go("/p/tickets/boards")
     expect(joined.get_by_role("heading", name="Boards")).to_be_visible()

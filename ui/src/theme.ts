@@ -106,8 +106,9 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm", fz: "md" } },
     TextInput: { defaultProps: { size: "sm" } },
-    Select: { defaultProps: { size: "sm" } },
-    MultiSelect: { defaultProps: { size: "sm" } },
+    Select: { defaultProps: { size: "sm", clearButtonProps: { "aria-label": "Clear" } } },
+    MultiSelect: { defaultProps: { size: "sm", clearButtonProps: { "aria-label": "Clear" } } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     NumberInput: { defaultProps: { size: "sm" } },
     Modal: {
       defaultProps: { centered: true, transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" } },

@@ -173,11 +173,12 @@ class ClickHouseStore:
         """See `EventStore.stop`."""
         self.execute(Sql(_STOP, {"mark": mark}))
 
-    def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:  # noqa: B008
+    def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "", mark: str = "") -> Iterator[Result]:  # noqa: B008
         """See `EventStore.blocks`."""
         with self._readers.client() as client, _translated():
             _wall(client, statement, tenant)
-            stream = client.query_row_block_stream(statement.text, parameters=dict(statement.values), settings=_settings(limits, tenant))
+            settings = _settings(limits, tenant, mark)
+            stream = client.query_row_block_stream(statement.text, parameters=dict(statement.values), settings=settings)
             with stream:
                 source: Any = stream.source
                 columns = tuple(Column(name, kind.name) for name, kind in zip(source.column_names, source.column_types, strict=True))

@@ -177,7 +177,7 @@ class EventStore(Protocol):
         """Tells the statements of that mark to end, and returns before they do. Nothing happens when there are none (yet)."""
         ...
 
-    def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "") -> Iterator[Result]:
+    def blocks(self, statement: Sql, *, limits: Limits = Limits(), tenant: str = "", mark: str = "") -> Iterator[Result]:
         """Like `query`, a block of rows at a time, in constant memory. Read it to the end or close it."""
         ...
 

@@ -47,12 +47,18 @@ async def answered(request: Request, find: Find, *, id_: UUID | None = None, fre
             return looked
         known = looked
         find = lambda: known  # noqa: E731
+    return await stoppable(request, lambda ticket: _asked(rooms, find, str(id_ or uuid4()), ticket, fresh, show, metrics))
+
+
+async def stoppable(request: Request, work: Callable[[Ticket], Response]) -> Response:
+    """What `work` makes, in one of the threads of questions; its ticket is told when the connection of whoever asks breaks. Raises as
+    `work` does, and `limited` when too many wait."""
     questions: CapacityLimiter = request.app.state.questions
     refuse_a_crowd(questions)
     ticket = Ticket()
     watch = asyncio.create_task(_until_gone(request, ticket))
     try:
-        return await to_thread.run_sync(_asked, rooms, find, str(id_ or uuid4()), ticket, fresh, show, metrics, limiter=questions)
+        return await to_thread.run_sync(work, ticket, limiter=questions)
     finally:
         watch.cancel()
 

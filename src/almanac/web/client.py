@@ -147,9 +147,11 @@ class InProcess:
 class WithinApp:
     """From a thread that an app's own event loop started, to that app, with a key."""
 
-    def __init__(self, app: Any, key: str) -> None:
+    def __init__(self, app: Any, key: str, gone: asyncio.Event) -> None:
+        """`gone`: whoever wanted the answers has hung up."""
         self._app = app
         self._key = key
+        self._gone = gone
 
     def send(self, method: str, path: str, body: bytes | None) -> Iterator[bytes]:
         """See `Transport.send`. The answer is gathered before its first piece is given."""
@@ -165,7 +167,8 @@ class WithinApp:
         async def receive() -> dict[str, Any]:
             nonlocal given
             if given:
-                await anyio.sleep_forever()
+                await self._gone.wait()
+                return {"type": "http.disconnect"}
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 

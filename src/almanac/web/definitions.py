@@ -1,4 +1,5 @@
-"""REST for what people name: metrics, segments, saved questions, boards and entries of the tracking plan; and receipts side by side."""
+"""REST for what people name: metrics, segments, saved questions, boards, annotations and entries of the tracking plan; and receipts side by
+side."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ Name = Annotated[str, Path(description="Its name.", min_length=1, max_length=200
 
 
 class DefinitionBody(BaseModel):
-    """One version of a metric, segment, question, board or entry of the tracking plan."""
+    """One version of a metric, segment, question, board, annotation or entry of the tracking plan."""
 
     kind: str
     name: str
     version: int = Field(description="1 for the first.")
-    body: dict[str, Any] = Field(description="The metric, segment, question, board or entry itself.")
+    body: dict[str, Any] = Field(description="The metric, segment, question, board, annotation or entry itself.")
     author: str = Field(description="The name of whoever saved it, or of the key.")
     removed: bool = Field(description="True: with this version the name stands for nothing.")
     saved_at: str

@@ -11,17 +11,18 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from almanac.core.analysis import registry
 from almanac.core.errors import AlmanacError, invalid, limited
+from almanac.flights import Ticket
 from almanac.web import errors
-from almanac.web.asking import refuse_a_crowd
+from almanac.web.asking import QuestionId, stoppable
 from almanac.web.auth import Caller, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
@@ -53,29 +54,31 @@ class Operation(Form):
 
 @dataclass
 class Desk:
-    """Who asks, and how many questions this request has asked so far."""
+    """Who asks, under what id and ticket, and how many questions this request has asked so far."""
 
     visitor: Visitor
     metrics: Metrics
+    id: str
+    ticket: Ticket
     asked: int = field(default=0)
 
-    def answer(self, question: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
+    def answer(self, project: str, question: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
         """One question, counted. Raises `limited` when one request asks too many."""
         self.asked += 1
         if self.asked > _QUESTIONS:
             raise limited(f"One request may ask {_QUESTIONS} questions.", way_out="Send the others in another request.", retry_after=1)
-        with self.metrics.asking(question):
+        kind = str(question.get("kind", ""))[:100]
+        with self.metrics.asking(question), self.visitor.rooms.engine.questions.under_way(project, self.id, self.ticket, kind):
             return ask()
 
 
 @router.post("/graphql", response_model=dict[str, Any], responses=responses(401, 403, 413, 429), summary="GraphQL", tags=["questions"])
-async def graphql(operation: Operation, caller: Caller, request: Request) -> Response:
+async def graphql(operation: Operation, caller: Caller, request: Request, question_id: QuestionId = None) -> Response:
     """`{project(id: "shop") {trend(series: ["signup"]) {rows {period value} receipt {sql}}}}`. The schema tells the rest: it has a field
-    for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`."""
-    questions: CapacityLimiter = request.app.state.questions
-    refuse_a_crowd(questions)
-    desk = Desk(caller, request.app.state.metrics)
-    return await to_thread.run_sync(_executed, operation, desk, limiter=questions)
+    for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`. By its
+    X-Question-Id all questions of the request are stopped."""
+    metrics: Metrics = request.app.state.metrics
+    return await stoppable(request, lambda ticket: _executed(operation, Desk(caller, metrics, str(question_id or uuid4()), ticket)))
 
 
 def _executed(operation: Operation, desk: Desk) -> Response:

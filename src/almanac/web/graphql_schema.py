@@ -123,7 +123,8 @@ def _answer(name: str, row: Any, column: Any, receipt: Any) -> Any:
 
 def _asked(root: Any, info: Any, question: Mapping[str, Any], fresh: bool) -> Any:
     desk: Desk = info.context
-    return desk.answer(question, lambda: desk.visitor.rooms.engine.ask(root["id"], question, fresh=fresh)).as_json()
+    engine = desk.visitor.rooms.engine
+    return desk.answer(root["id"], question, lambda: engine.ask(root["id"], question, fresh=fresh, ticket=desk.ticket)).as_json()
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
@@ -173,9 +174,9 @@ def _lists(receipt: Any) -> list[Any]:
 
 def _people(root: Any, info: Any, *, question: Any, row: Any, first: int = _FIRST, after: str = "") -> Any:
     desk: Desk = info.context
-    asked = _object(question, "question")
+    asked, whose, engine = _object(question, "question"), _object(row, "row"), desk.visitor.rooms.engine
     found = desk.answer(
-        asked, lambda: desk.visitor.rooms.engine.people(root["id"], asked, _object(row, "row"), limit=_size(first), after=after)
+        root["id"], asked, lambda: engine.people(root["id"], asked, whose, limit=_size(first), after=after, ticket=desk.ticket)
     ).as_json()
     page = _page(found["people"], found["next"])
     return {**page, "totalCount": found["total"], "receipt": found["receipt"]}

@@ -5,6 +5,7 @@ The library is imported when it is first needed: a server that nobody asks so pa
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,12 @@ router = APIRouter()
 
 @router.post("/mcp", include_in_schema=False)
 async def over_http(request: Request, caller: Caller) -> Response:
-    """One message of MCP's streamable HTTP, answered with JSON. Without sessions: each message stands alone, and each shows the key."""
+    """One message of MCP's streamable HTTP, answered with JSON. Without sessions: each message stands alone, and each shows the key. A
+    question that a tool asks is stopped when the connection breaks."""
     await to_thread.run_sync(_admitted, caller)
-    server = server_of(Toolbox(Api(WithinApp(request.app, caller.secret))), caller.rooms.version, request.app.state.tools)
-    return _Passed(server, request)
+    gone = asyncio.Event()
+    server = server_of(Toolbox(Api(WithinApp(request.app, caller.secret, gone))), caller.rooms.version, request.app.state.tools)
+    return _Passed(server, request, gone)
 
 
 def _admitted(caller: Visitor) -> None:
@@ -41,9 +44,9 @@ def _admitted(caller: Visitor) -> None:
 class _Passed(Response):
     """What the library answers to this request."""
 
-    def __init__(self, server: Server[Any], request: Request) -> None:
+    def __init__(self, server: Server[Any], request: Request, gone: asyncio.Event) -> None:
         super().__init__()
-        self._server, self._request = server, request
+        self._server, self._request, self._gone = server, request, gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -55,14 +58,24 @@ class _Passed(Response):
         async def again() -> Message:
             nonlocal given
             if given:
-                return await receive()
+                await self._gone.wait()
+                return {"type": "http.disconnect"}
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self._gone.set()
+
         # No guard against rebinding: what a page of another origin cannot know is the key, or what goes with a cookie.
         manager = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
-        async with manager.run():
-            await manager.handle_request(scope, again, send)
+        watching = asyncio.create_task(watch())
+        try:
+            async with manager.run():
+                await manager.handle_request(scope, again, send)
+        finally:
+            watching.cancel()
 
 
 def server_of(toolbox: Toolbox, version: str, limiter: CapacityLimiter | None = None) -> Server[Any]:

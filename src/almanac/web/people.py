@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
@@ -20,8 +19,9 @@ from almanac import lookups, people
 from almanac.core.errors import invalid, not_found
 from almanac.core.ports import EventStore
 from almanac.core.sql import EMPTY, Sql, join, sql
+from almanac.flights import Ticket
 from almanac.web import forms, reads
-from almanac.web.asking import refuse_a_crowd
+from almanac.web.asking import QuestionId, stoppable
 from almanac.web.auth import Caller, Visitor
 from almanac.web.errors import Json, responses
 from almanac.web.forms import Form
@@ -82,14 +82,13 @@ async def behind(
     format_: Annotated[
         Literal["json", "csv"], Query(alias="format", description="csv: all people as a file, whatever the limit.")
     ] = "json",
+    question_id: QuestionId = None,
 ) -> Response:
     """How many they are, exactly, and a page of them: ids, properties, first and last seen, number of events. With them goes the receipt
     of the statement that found them."""
-    questions: CapacityLimiter = request.app.state.questions
-    refuse_a_crowd(questions)
     metrics: Metrics = request.app.state.metrics
     work = _as_file if format_ == "csv" else _page
-    return await to_thread.run_sync(work, caller, project, which, metrics, limiter=questions)
+    return await stoppable(request, lambda ticket: work(caller, project, which, metrics, ticket, str(question_id or uuid4())))
 
 
 @router.get("", response_model=forms.PeoplePage, responses=responses(401, 403, 404), summary="People, the latest first")
@@ -105,22 +104,26 @@ def latest(
     return Json(caller.rooms.engine.lookups.people(found.id, search=search, limit=limit, after=after).as_json())
 
 
-def _page(caller: Visitor, project: str, which: Behind, metrics: Metrics) -> Response:
-    found = caller.enter(project, "read")
-    with metrics.asking(which.question):
-        page = caller.rooms.engine.people(found.id, which.question, which.row, limit=which.limit, after=which.after)
+def _page(caller: Visitor, project: str, which: Behind, metrics: Metrics, ticket: Ticket, id_: str) -> Response:
+    found, engine = caller.enter(project, "read"), caller.rooms.engine
+    with metrics.asking(which.question), engine.questions.under_way(found.id, id_, ticket, _kind(which)):
+        page = engine.people(found.id, which.question, which.row, limit=which.limit, after=which.after, ticket=ticket)
     return Json(page.as_json())
 
 
-def _as_file(caller: Visitor, project: str, which: Behind, metrics: Metrics) -> Response:
-    found = caller.enter(project, "read")
-    with metrics.asking(which.question):
-        blocks = caller.rooms.engine.everyone(found.id, which.question, which.row)
+def _as_file(caller: Visitor, project: str, which: Behind, metrics: Metrics, ticket: Ticket, id_: str) -> Response:
+    found, engine = caller.enter(project, "read"), caller.rooms.engine
+    with metrics.asking(which.question), engine.questions.under_way(found.id, id_, ticket, _kind(which)):
+        blocks = engine.everyone(found.id, which.question, which.row, ticket=ticket)
     names = caller.rooms.store.query(Sql(_PROPERTY_NAMES, {"project": found.id, "limit": _MOST_COLUMNS}), limits=reads.LIMITS)
     pieces = _csv(blocks, [str(name) for (name,) in names.rows])
     first = next(pieces)  # what is wrong is said before the answer begins
     headers = {"Content-Disposition": f'attachment; filename="{found.id}-people.csv"'}
     return StreamingResponse(chain((first,), pieces), media_type="text/csv", headers=headers)
+
+
+def _kind(which: Behind) -> str:
+    return str(which.question.get("kind", ""))[:100]
 
 
 def _csv(blocks: Iterable[list[dict[str, Any]]], names: Sequence[str]) -> Iterator[bytes]:

@@ -36,7 +36,8 @@ def listed(project: ProjectName, caller: Caller) -> Response:
 
 @router.delete("/{question}", status_code=204, responses=responses(401, 403, 404), summary="Stop a question")
 def stop(project: ProjectName, question: Annotated[UUID, Path(description="Its id.")], caller: Caller) -> Response:
-    """Whoever asked it is told so, and it leaves the queue or the engine, unless others wait for the same answer."""
+    """Whoever asked it is told so, and it leaves the queue or the engine, unless others wait for the same answer. Nothing happens when it
+    has ended meanwhile."""
     found = caller.enter(project, "read")
     caller.rooms.engine.questions.stop(found.id, str(question))
     return Response(status_code=204)

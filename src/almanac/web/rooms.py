@@ -65,11 +65,22 @@ class EngineRoom(Protocol):
         """What it will read, without asking it. Raises as `ask` does."""
         ...
 
-    def people(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, limit: int = 100, after: str = "") -> AnswerRoom:
+    def people(
+        self,
+        project: str,
+        question: Mapping[str, Any],
+        row: Mapping[str, Any],
+        *,
+        limit: int = 100,
+        after: str = "",
+        ticket: Ticket | None = None,
+    ) -> AnswerRoom:
         """How many people are behind a row of the answer, and a page of them. Raises the same."""
         ...
 
-    def everyone(self, project: str, question: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    def everyone(
+        self, project: str, question: Mapping[str, Any], row: Mapping[str, Any], *, ticket: Ticket | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
         """All of them, some thousand at a time. Raises the same."""
         ...
 

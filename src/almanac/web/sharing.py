@@ -20,7 +20,7 @@ from almanac.core.board import Board, Span, Tile, TileType
 from almanac.core.errors import AlmanacError, Code, denied, invalid, not_found
 from almanac.core.filters import Condition, Filter
 from almanac.core.ports import Project
-from almanac.definitions import question_of
+from almanac.definitions import ANNOTATION, question_of
 from almanac.links import Link, Links
 from almanac.web import forms
 from almanac.web.asking import answered
@@ -139,10 +139,18 @@ class SharedProject(BaseModel):
     zone: str
 
 
+class SharedAnnotation(BaseModel):
+    """A flag on the board's charts."""
+
+    at: str
+    text: str
+
+
 class SharedBody(BaseModel):
     """All that a page needs to show a shared board, but its answers."""
 
     board: SharedBoard
+    annotations: list[SharedAnnotation] = Field(description="Those of this board; those of the whole project stay within it.")
     project: SharedProject
     embed: bool = Field(description="Whether it may be shown within other sites' pages.")
 
@@ -216,7 +224,8 @@ def shared(token: Token, rooms: House, signed: Signed = "") -> Response:
         "refresh": board.refresh,
         "tiles": tiles,
     }
-    return Json({"board": shown, "project": {"name": project.name, "zone": project.zone}, "embed": link.embed})
+    of = {"name": project.name, "zone": project.zone}
+    return Json({"board": shown, "annotations": _annotations(rooms, link), "project": of, "embed": link.embed})
 
 
 @router.post(
@@ -263,6 +272,11 @@ def _tile(rooms: Rooms, project: Project, tile: Tile) -> dict[str, Any]:
             kind = question_of(tile.question, rooms.definitions.names(project.id))[0]["kind"]
     shown = tile.model_dump(include=set(SharedTile.model_fields) - {"kind"})
     return {**shown, "kind": kind}
+
+
+def _annotations(rooms: Rooms, link: Link) -> list[dict[str, str]]:
+    found = rooms.definitions.every(link.project, ANNOTATION)
+    return [{"at": item.body["at"], "text": item.body.get("text") or item.name} for item in found if item.body.get("board") == link.board]
 
 
 def _without_question(answer: Mapping[str, Any]) -> Response:

@@ -1,8 +1,10 @@
 /** What a project's events have: names, properties, values; and what people named: metrics, segments, questions, boards. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo } from "react";
+import type { Annotation } from "../charts/types";
 import { call, projectPath } from "./client";
-import type { Definition, EventName, Property } from "./types";
+import type { Definition, EventName, Property, Question } from "./types";
 
 export function useEventNames(project: string) {
   return useQuery({
@@ -36,7 +38,7 @@ export function usePropertyValues(project: string, property: string, event = "",
   });
 }
 
-export type DefinitionKind = "metric" | "segment" | "question" | "board" | "plan";
+export type DefinitionKind = "metric" | "segment" | "question" | "board" | "annotation" | "plan";
 
 export function useDefinitions(project: string, kind: DefinitionKind) {
   return useQuery({
@@ -44,6 +46,24 @@ export function useDefinitions(project: string, kind: DefinitionKind) {
     queryFn: () => call<Definition[]>(projectPath(project, "definitions", kind)),
     staleTime: 10_000,
   });
+}
+
+/** What a saved question asks, without what it says of itself. */
+export function askedBy(saved: Definition): Question {
+  const { description: _description, ...question } = saved.body as Question;
+  return question;
+}
+
+/** Flags for the charts of a project, and of one of its boards. */
+export function useAnnotations(project: string, board = ""): Annotation[] {
+  const { data } = useDefinitions(project, "annotation");
+  return useMemo(
+    () =>
+      (data ?? [])
+        .filter(({ body }) => !body.board || body.board === board)
+        .map(({ name, body }) => ({ at: String(body.at), text: String(body.text || name) })),
+    [data, board],
+  );
 }
 
 export function useDefinition(project: string, kind: DefinitionKind, name: string) {

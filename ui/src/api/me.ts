@@ -1,6 +1,6 @@
 /** Who is signed in, and what he may do where. */
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call, setCsrf } from "./client";
 
 export type Role = "owner" | "admin" | "analyst" | "viewer";
@@ -22,6 +22,8 @@ export interface Me {
 }
 
 const KEY = ["me"];
+/** Milliseconds for which an answer about oneself is believed, whatever is refused. */
+const PAUSE = 1000;
 
 export async function readMe(): Promise<Me> {
   const me = await call<Me>("/api/v1/me");
@@ -31,6 +33,13 @@ export async function readMe(): Promise<Me> {
 
 export function useMe() {
   return useQuery({ queryKey: KEY, queryFn: readMe, staleTime: 60_000 });
+}
+
+/** Asks anew who is signed in and what he may; once for all who ask in the same moment. */
+export function askWhoIAm(client: QueryClient): void {
+  const known = client.getQueryState(KEY);
+  const old = known?.fetchStatus === "idle" && Date.now() - known.dataUpdatedAt >= PAUSE;
+  if (old) void client.invalidateQueries({ queryKey: KEY });
 }
 
 /** Signs in, out or up: whatever answers with the new `Me` takes the place of all that was known. */

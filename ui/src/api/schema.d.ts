@@ -969,7 +969,8 @@ export interface paths {
         post?: never;
         /**
          * Stop a question
-         * @description Whoever asked it is told so, and it leaves the queue or the engine, unless others wait for the same answer.
+         * @description Whoever asked it is told so, and it leaves the queue or the engine, unless others wait for the same answer. Nothing happens when it
+         *     has ended meanwhile.
          */
         delete: operations["stop_api_v1_projects__project__questions__question__delete"];
         options?: never;
@@ -1324,7 +1325,8 @@ export interface paths {
         /**
          * GraphQL
          * @description `{project(id: "shop") {trend(series: ["signup"]) {rows {period value} receipt {sql}}}}`. The schema tells the rest: it has a field
-         *     for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`.
+         *     for each kind of question. What goes wrong stands in `errors`, with our code, place and way out as its `extensions`. By its
+         *     X-Question-Id all questions of the request are stopped.
          */
         post: operations["graphql_graphql_post"];
         delete?: never;
@@ -2230,7 +2232,7 @@ export interface components {
         };
         /**
          * DefinitionBody
-         * @description One version of a metric, segment, question, board or entry of the tracking plan.
+         * @description One version of a metric, segment, question, board, annotation or entry of the tracking plan.
          */
         DefinitionBody: {
             /**
@@ -2240,7 +2242,7 @@ export interface components {
             author: string;
             /**
              * Body
-             * @description The metric, segment, question, board or entry itself.
+             * @description The metric, segment, question, board, annotation or entry itself.
              */
             body: {
                 [key: string]: unknown;
@@ -2267,6 +2269,10 @@ export interface components {
          * @description Many definitions at once, as in a file of `almanac apply`.
          */
         DefinitionFile: {
+            /** @description Flags on charts by their names: releases, outages, campaigns. */
+            annotations?: {
+                [key: string]: Record<string, never>;
+            };
             /** @description Boards by their names. */
             boards?: {
                 [key: string]: Record<string, never>;
@@ -5331,6 +5337,16 @@ export interface components {
             password: string;
         };
         /**
+         * SharedAnnotation
+         * @description A flag on the board's charts.
+         */
+        SharedAnnotation: {
+            /** At */
+            at: string;
+            /** Text */
+            text: string;
+        };
+        /**
          * SharedBoard
          * @description A board, as it is shown to whoever holds a link.
          */
@@ -5352,6 +5368,11 @@ export interface components {
          * @description All that a page needs to show a shared board, but its answers.
          */
         SharedBody: {
+            /**
+             * Annotations
+             * @description Those of this board; those of the whole project stay within it.
+             */
+            annotations: components["schemas"]["SharedAnnotation"][];
             board: components["schemas"]["SharedBoard"];
             /**
              * Embed
@@ -8108,7 +8129,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "board" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "annotation" | "plan";
                 /** @description Id or name of the project. */
                 project: string;
             };
@@ -8181,7 +8202,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "board" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "annotation" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -8256,7 +8277,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "board" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "annotation" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -8343,7 +8364,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "board" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "annotation" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -8422,7 +8443,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description What it is. */
-                kind: "metric" | "segment" | "question" | "board" | "plan";
+                kind: "metric" | "segment" | "question" | "board" | "annotation" | "plan";
                 /** @description Its name. */
                 name: string;
                 /** @description Id or name of the project. */
@@ -10135,7 +10156,10 @@ export interface operations {
                 /** @description csv: all people as a file, whatever the limit. */
                 format?: "json" | "csv";
             };
-            header?: never;
+            header?: {
+                /** @description A fresh id, by which the question can be seen and stopped while it is under way. */
+                "X-Question-Id"?: string | null;
+            };
             path: {
                 /** @description Id or name of the project. */
                 project: string;
@@ -11978,7 +12002,10 @@ export interface operations {
     graphql_graphql_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A fresh id, by which the question can be seen and stopped while it is under way. */
+                "X-Question-Id"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };

@@ -1,9 +1,10 @@
 /** Boxes: the middle half of the people, their median, and how far the rest reaches. */
 
 import type { CustomSeriesOption, EChartsOption } from "echarts";
-import { axisText, type Context, cut, type Drawing, framed, Marks, widthOf } from "./drawing";
+import { type Context, type Drawing, framed, Marks } from "./drawing";
 import { faded } from "./palette";
 import type { Boxes } from "./readings";
+import { leftOut, namesAxis, namesRoom, rowsGrid, rowsHeight, valuesAxis } from "./rows";
 import { tooltip } from "./tooltip";
 import { said, secondsStep } from "./units";
 
@@ -11,7 +12,7 @@ const ROW = 40;
 const MOST = 30;
 
 export function box(reading: Boxes, context: Context): Drawing {
-  const { palette, of, options } = context;
+  const { palette, of } = context;
   const items = reading.items.slice(0, MOST);
   const marks = new Marks(of);
   const greatest = Math.max(
@@ -19,7 +20,8 @@ export function box(reading: Boxes, context: Context): Drawing {
     1e-9,
   );
   const colour = palette.series[0] ?? "";
-  const left = Math.min(Math.max(...items.map((item) => widthOf(item.name)), 24) + 12, context.width * 0.36);
+  const names = items.map((item) => item.name);
+  const left = namesRoom(names, context, 0.36);
   const drawn: CustomSeriesOption = {
     type: "custom",
     data: items.map((item, data) => ({
@@ -77,35 +79,19 @@ export function box(reading: Boxes, context: Context): Drawing {
   };
   const option: EChartsOption = {
     ...framed(context),
-    grid: { top: 4, left: left, right: 24, bottom: options.compact ? 20 : 44, outerBoundsMode: "none" },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: items.map((item) => item.name),
-      axisLine: { lineStyle: { color: palette.line } },
-      axisTick: { show: false },
-      axisLabel: {
-        ...axisText(palette),
-        color: palette.ink,
-        interval: 0,
-        formatter: (name: string) => cut(name, left - 12),
+    grid: rowsGrid(left, context),
+    yAxis: namesAxis(names, left, true, context),
+    xAxis: valuesAxis(
+      reading.axisName,
+      {
+        type: "value",
+        min: 0,
+        ...(reading.unit === "seconds" ? { interval: secondsStep(greatest, 4) || 1 } : {}),
+        max: greatest,
+        label: { formatter: (value: number) => said(value, reading.unit, of) },
       },
-    },
-    xAxis: {
-      type: "value",
-      min: 0,
-      ...(reading.unit === "seconds" ? { interval: secondsStep(greatest, 4) || 1 } : {}),
-      max: greatest,
-      axisLabel: {
-        ...axisText(palette),
-        hideOverlap: true,
-        formatter: (value: number) => said(value, reading.unit, of),
-      },
-      splitLine: { lineStyle: { color: palette.line } },
-      ...(options.compact
-        ? {}
-        : { name: reading.axisName, nameLocation: "middle" as const, nameGap: 28, nameTextStyle: axisText(palette) }),
-    },
+      context,
+    ),
     series: [drawn],
   };
   option.tooltip = {
@@ -132,7 +118,6 @@ export function box(reading: Boxes, context: Context): Drawing {
     "Box: the middle half; thick line: median; ring: mean",
     reading.highName ? `whisker: ${reading.highName.toLowerCase()}` : "",
   ];
-  const notes = [`${parts.filter(Boolean).join("; ")}.`];
-  if (reading.items.length > MOST) notes.push(`The first ${MOST} of ${reading.items.length}; all are in the table.`);
-  return { option, marks: marks.all, notes, height: items.length * ROW + (options.compact ? 24 : 48), series: [] };
+  const notes = [`${parts.filter(Boolean).join("; ")}.`, ...leftOut(MOST, reading.items.length)];
+  return { option, marks: marks.all, notes, height: rowsHeight(items.length, ROW, context), series: [] };
 }

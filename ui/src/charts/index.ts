@@ -19,7 +19,7 @@ import { retention } from "./retention";
 import { sankey } from "./sankey";
 import { scatter } from "./scatter";
 import { summaryOf } from "./summary";
-import { rangeOf } from "./time";
+import { isTime, rangeOf } from "./time";
 import type { ChartChoice, ChartOptions, ChartPlan, ChartType, Mark, Measure } from "./types";
 import { upright } from "./upright";
 import { titleOf } from "./words";
@@ -103,6 +103,12 @@ export function rangeBehind(
   const asked = meant(answer, question);
   const interval = asked.interval ?? asked.period ?? "day";
   return rangeOf(row, typeof interval === "string" ? interval : "day");
+}
+
+/** When a row's period begins; null where the row has none. */
+export function momentOf(row: Row | null): string | null {
+  const period = row?.period;
+  return isTime(period) ? period : null;
 }
 
 /** How the answer is drawn. A type that does not fit gives what fits best. */

@@ -1,8 +1,9 @@
 /** Estimates with their intervals against no effect, one below the other. */
 
 import type { CustomSeriesOption, EChartsOption } from "echarts";
-import { axisText, type Context, cut, type Drawing, extent, framed, Marks, widthOf } from "./drawing";
+import { type Context, type Drawing, extent, framed, Marks } from "./drawing";
 import type { Intervals } from "./readings";
+import { leftOut, namesAxis, namesRoom, rowsGrid, rowsHeight, valuesAxis } from "./rows";
 import { tooltip } from "./tooltip";
 import { said, saidInFull } from "./units";
 
@@ -10,10 +11,11 @@ const ROW = 34;
 const MOST = 40;
 
 export function interval(reading: Intervals, context: Context): Drawing {
-  const { palette, of, options } = context;
+  const { palette, of } = context;
   const items = reading.items.slice(0, MOST);
   const marks = new Marks(of);
-  const left = Math.min(Math.max(...items.map((item) => widthOf(item.name)), 24) + 12, context.width * 0.4);
+  const names = items.map((item) => item.name);
+  const left = namesRoom(names, context, 0.4);
   const colour = palette.series[0] ?? "";
   const bounds = extent(items.flatMap((item) => [item.value, item.low, item.high, reading.reference])) ?? [0, 1];
   const pad = reading.logarithmic ? 1.3 : (bounds[1] - bounds[0]) * 0.06 || Math.abs(bounds[1]) * 0.1 || 1;
@@ -83,37 +85,23 @@ export function interval(reading: Intervals, context: Context): Drawing {
   };
   const option: EChartsOption = {
     ...framed(context),
-    grid: { top: 4, left, right: 24, bottom: options.compact ? 20 : 44, outerBoundsMode: "none" },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: items.map((_, place) => String(place)),
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: {
-        ...axisText(palette),
-        color: palette.ink,
-        interval: 0,
-        formatter: (_: string, place: number) => cut(items[place]?.name ?? "", left - 12),
+    grid: rowsGrid(left, context),
+    yAxis: namesAxis(names, left, false, context),
+    xAxis: valuesAxis(
+      reading.axisName,
+      {
+        type: reading.logarithmic ? "log" : "value",
+        min: least,
+        max: greatest,
+        ...(reading.logarithmic ? { logBase: 2 } : { splitNumber: 4 }),
+        label: {
+          showMinLabel: false,
+          showMaxLabel: false,
+          formatter: (value: number) => said(Number(value.toPrecision(3)), reading.unit, of),
+        },
       },
-    },
-    xAxis: {
-      type: reading.logarithmic ? "log" : "value",
-      min: least,
-      max: greatest,
-      ...(reading.logarithmic ? { logBase: 2 } : { splitNumber: 4 }),
-      axisLabel: {
-        ...axisText(palette),
-        hideOverlap: true,
-        showMinLabel: false,
-        showMaxLabel: false,
-        formatter: (value: number) => said(Number(value.toPrecision(3)), reading.unit, of),
-      },
-      splitLine: { lineStyle: { color: palette.line } },
-      ...(options.compact
-        ? {}
-        : { name: reading.axisName, nameLocation: "middle" as const, nameGap: 28, nameTextStyle: axisText(palette) }),
-    },
+      context,
+    ),
     series: [drawn],
   };
   option.tooltip = {
@@ -127,7 +115,9 @@ export function interval(reading: Intervals, context: Context): Drawing {
       return tooltip(item.name, [{ name: "Value", value: item.value, unit: reading.unit }], of, foot);
     },
   };
-  const notes = items.some((item) => item.sure === false) ? ["Hollow: not significant."] : [];
-  if (reading.items.length > MOST) notes.push(`The first ${MOST} of ${reading.items.length}; all are in the table.`);
-  return { option, marks: marks.all, notes, height: items.length * ROW + (options.compact ? 24 : 48), series: [] };
+  const notes = [
+    ...(items.some((item) => item.sure === false) ? ["Hollow: not significant."] : []),
+    ...leftOut(MOST, reading.items.length),
+  ];
+  return { option, marks: marks.all, notes, height: rowsHeight(items.length, ROW, context), series: [] };
 }

@@ -28,6 +28,7 @@ import {
   hasPeople,
   type Mark,
   measuresFor,
+  momentOf,
   rangeBehind,
 } from "../charts";
 import { duration } from "../format";
@@ -72,6 +73,8 @@ export interface PanelProps {
   onFilter?: (condition: Record<string, unknown>) => void;
   /** A period was chosen to look into. */
   onRange?: (range: { date_from: string; date_to: string }) => void;
+  /** A moment was chosen to be marked on the charts. */
+  onMark?: (at: string) => void;
   /** Nobody may see who is behind a number: shared boards. */
   anonymous?: boolean;
 }
@@ -80,7 +83,7 @@ const NO_CHART: ChartChoice = {};
 
 export function AnswerPanel(props: PanelProps) {
   const { project, question, answer, error, fetching, onCancel, onRetry, compact = false } = props;
-  const { chart = NO_CHART, onChart, height, annotations, onFilter, onRange, anonymous = false } = props;
+  const { chart = NO_CHART, onChart, height, annotations, onFilter, onRange, onMark, anonymous = false } = props;
   const [picked, setPicked] = useState<Picked | null>(null);
   const [behind, setBehind] = useState<Behind | null>(null);
   const seconds = useElapsed(fetching);
@@ -98,8 +101,9 @@ export function AnswerPanel(props: PanelProps) {
         : null,
       condition: onFilter ? conditionOf(answer, question, row) : null,
       range: onRange ? rangeBehind(answer, question, row) : null,
+      moment: onMark ? momentOf(row) : null,
     };
-    if (what.people && !what.condition && !what.range && !mark) setBehind(what.people);
+    if (what.people && !what.condition && !what.range && !what.moment && !mark) setBehind(what.people);
     else setPicked(what);
   }
 
@@ -164,6 +168,7 @@ export function AnswerPanel(props: PanelProps) {
         picked={picked}
         onClose={() => setPicked(null)}
         onPeople={setBehind}
+        {...(onMark ? { onMark } : {})}
         {...(onFilter ? { onFilter } : {})}
         {...(onRange ? { onRange } : {})}
       />

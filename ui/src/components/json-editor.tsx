@@ -1,7 +1,7 @@
 import { Skeleton, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
 
-const Code = lazy(() => import("./json-code"));
+const Code = lazy(() => import("./code"));
 
 interface JsonEditorProps {
   label: string;

@@ -2,7 +2,7 @@
 
 import { Menu, Portal } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
-import { IconCopy, IconFilter, IconUsers, IconZoomIn } from "@tabler/icons-react";
+import { IconCopy, IconFilter, IconFlag, IconUsers, IconZoomIn } from "@tabler/icons-react";
 import type { Behind } from "./people-drawer";
 
 export interface Picked {
@@ -12,6 +12,8 @@ export interface Picked {
   people: Behind | null;
   condition: Record<string, unknown> | null;
   range: { date_from: string; date_to: string } | null;
+  /** When its period begins, where it has one. */
+  moment: string | null;
 }
 
 export interface PickMenuProps {
@@ -20,12 +22,13 @@ export interface PickMenuProps {
   onPeople: (behind: Behind) => void;
   onFilter?: (condition: Record<string, unknown>) => void;
   onRange?: (range: { date_from: string; date_to: string }) => void;
+  onMark?: (at: string) => void;
 }
 
-export function PickMenu({ picked, onClose, onPeople, onFilter, onRange }: PickMenuProps) {
+export function PickMenu({ picked, onClose, onPeople, onFilter, onRange, onMark }: PickMenuProps) {
   const { copy } = useClipboard();
   if (!picked) return null;
-  const { people, condition, range, at, title, said } = picked;
+  const { people, condition, range, moment, at, title, said } = picked;
   return (
     <Portal>
       <Menu opened onClose={onClose} position="bottom-start" width={240} trapFocus returnFocus>
@@ -47,6 +50,11 @@ export function PickMenu({ picked, onClose, onPeople, onFilter, onRange }: PickM
           {range && onRange && (
             <Menu.Item leftSection={<IconZoomIn size={16} />} onClick={() => onRange(range)}>
               Look into it
+            </Menu.Item>
+          )}
+          {moment && onMark && (
+            <Menu.Item leftSection={<IconFlag size={16} />} onClick={() => onMark(moment)}>
+              Mark it on the charts
             </Menu.Item>
           )}
           <Menu.Item

@@ -12,10 +12,10 @@ export function RouteTabs({ label, tabs }: { label: string; tabs: RouteTab[] }) 
   const bar = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
   // biome-ignore lint/correctness/useExhaustiveDependencies: on a narrow page the chosen tab comes into sight
-  useEffect(
-    () => bar.current?.querySelector(".active")?.scrollIntoView({ block: "nearest", inline: "nearest" }),
-    [pathname],
-  );
+  useEffect(() => {
+    // TRICKY: in new browsers this gives a promise, which React would take for the way to undo the effect.
+    bar.current?.querySelector(".active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [pathname]);
   return (
     <nav aria-label={label} className={classes.tabs} ref={bar}>
       {tabs.map((tab) => (

@@ -1,4 +1,4 @@
-import { Box, Table } from "@mantine/core";
+import { Box, Button, Table } from "@mantine/core";
 import type { ReactNode } from "react";
 
 interface WideTableProps {
@@ -10,6 +10,39 @@ interface WideTableProps {
   /** It fills a box, whose edge its cells keep away from. */
   boxed?: boolean;
   children: ReactNode;
+}
+
+/** The head of a table: a name for each column, and room for what can be done with a row. */
+export function TableHead({ columns, actions }: { columns: string[] /** Pixels. */; actions?: number }) {
+  return (
+    <Table.Thead>
+      <Table.Tr>
+        {columns.map((name) => (
+          <Table.Th key={name}>{name}</Table.Th>
+        ))}
+        {actions !== undefined && <Table.Th w={actions} aria-label="Actions" />}
+      </Table.Tr>
+    </Table.Thead>
+  );
+}
+
+interface OverProps {
+  count: number;
+  shown: boolean;
+  onChange: (shown: boolean) => void;
+  /** What the button says, by whether they are shown. */
+  hide: string;
+  show: string;
+}
+
+/** Below a table: what is over can be shown too. */
+export function Over({ count, shown, onChange, hide, show }: OverProps) {
+  if (count === 0) return null;
+  return (
+    <Button variant="subtle" color="gray" size="xs" mt="sm" onClick={() => onChange(!shown)}>
+      {shown ? hide : show}
+    </Button>
+  );
 }
 
 /** A table that keeps its columns on a narrow page; by keyboard it is moved sideways too. */

@@ -1,6 +1,6 @@
 /** What stands around every page of a project: the rail, the top bar, the search. */
 
-import { AppShell, Box, Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
+import { AppShell, Box, Button, Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { useLocalStorage, useMediaQuery } from "@mantine/hooks";
 import {
   IconChartHistogram,
@@ -13,8 +13,10 @@ import {
   IconUsers,
 } from "@tabler/icons-react";
 import { useEffect } from "react";
-import { NavLink, Outlet } from "react-router";
+import { Link, NavLink, Outlet } from "react-router";
 import { useLiveState } from "../api/live";
+import { useMe } from "../api/me";
+import { Empty } from "../components/states";
 import { useProject } from "../state/url";
 import classes from "./frame.module.css";
 import { Search } from "./search";
@@ -39,7 +41,11 @@ export function Frame() {
   const phone = useMediaQuery("(max-width: 48em)", window.matchMedia("(max-width: 48em)").matches, {
     getInitialValueInEffect: false,
   });
-  useEffect(() => window.localStorage.setItem("almanac.project", project.id), [project.id]);
+  const { data: me } = useMe();
+  const entered = me?.projects.some((one) => one.id === project.id) ?? true;
+  useEffect(() => {
+    if (entered) window.localStorage.setItem("almanac.project", project.id);
+  }, [entered, project.id]);
   return (
     <AppShell
       padding={0}
@@ -77,7 +83,7 @@ export function Frame() {
       <AppShell.Main>
         <Offline />
         <Box id="content" tabIndex={-1} className={classes.content}>
-          <Outlet />
+          {entered ? <Outlet /> : <NoEntry />}
         </Box>
       </AppShell.Main>
       {phone && (
@@ -94,6 +100,22 @@ export function Frame() {
       )}
       <Search />
     </AppShell>
+  );
+}
+
+/** The project is gone, or whoever looks has no way into it (any more). */
+function NoEntry() {
+  return (
+    <Empty
+      title="There is no project here for you"
+      action={
+        <Button component={Link} to="/projects">
+          Your projects
+        </Button>
+      }
+    >
+      It was deleted, or you are not a member of it. Its owner can invite you.
+    </Empty>
   );
 }
 

@@ -1,6 +1,6 @@
 /** The URL holds the whole state of a page: every view can be sent to a colleague and comes back the same. */
 
-import { useCallback, useMemo } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { useParams, useSearchParams } from "react-router";
 import { useMe } from "../api/me";
 import type { Condition, Question, Range } from "../api/types";
@@ -19,27 +19,45 @@ export function useProject() {
   };
 }
 
+type Search = [URLSearchParams, (change: (search: URLSearchParams) => void, options?: { push?: boolean }) => void];
+
+/** What was asked for last, and where the browser stood then: a change that follows before it has moved builds on this one. */
+let next: { from: string; search: URLSearchParams } | null = null;
+
+/** The query string, and the way to change it. Of changes within one tick none is lost. */
+export function useSearch(): Search {
+  const [search, setSearch] = useSearchParams();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the browser has moved, to wherever
+  useEffect(() => {
+    next = null;
+  }, [search]);
+  const change = useCallback<Search[1]>(
+    (alter, { push = false } = {}) => {
+      const from = window.location.href;
+      const after = new URLSearchParams(next?.from === from ? next.search : window.location.search);
+      alter(after);
+      next = { from, search: after };
+      setSearch(after, { replace: !push });
+    },
+    [setSearch],
+  );
+  return [search, change];
+}
+
 /** One JSON value under a name of the query string; what equals `fallback` is left out of it. */
 export function useUrlValue<T>(name: string, fallback: T): [T, (value: T, options?: { push?: boolean }) => void] {
-  const [search, setSearch] = useSearchParams();
+  const [search, changeSearch] = useSearch();
   const text = search.get(name);
   const plain = JSON.stringify(fallback);
   const value = useMemo(() => read<T>(text, JSON.parse(plain) as T), [text, plain]);
   const set = useCallback(
-    (next: T, options: { push?: boolean } = {}) => {
-      setSearch(
-        (before) => {
-          const after = new URLSearchParams(before);
-          const written = typeof next === "string" ? next : JSON.stringify(next);
-          if (next === undefined || written === (typeof JSON.parse(plain) === "string" ? JSON.parse(plain) : plain))
-            after.delete(name);
-          else after.set(name, written);
-          return after;
-        },
-        { replace: !options.push },
-      );
+    (value: T, options: { push?: boolean } = {}) => {
+      const written = typeof value === "string" ? value : JSON.stringify(value);
+      const plainly =
+        value === undefined || written === (typeof JSON.parse(plain) === "string" ? JSON.parse(plain) : plain);
+      changeSearch((search) => (plainly ? search.delete(name) : search.set(name, written)), options);
     },
-    [name, plain, setSearch],
+    [name, plain, changeSearch],
   );
   return [value, set];
 }

@@ -1,12 +1,12 @@
 /** What an answer is split by: a property, or segments. */
 
-import { Input, Stack } from "@mantine/core";
+import { Stack } from "@mantine/core";
 import { type Of, propertyOf } from "../filters/conditions";
 import { PropertyPicker } from "../filters/property-picker";
 import { type FieldProps, faultAt, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
-import { useHead } from "./head";
+import { Around } from "./head";
 import { More } from "./more";
 import { humane, type Schema, type Shape } from "./schema";
 import { withField, without } from "./values";
@@ -22,7 +22,6 @@ export function BreakdownField({
   help,
   required,
 }: FieldProps & { shape: Extract<Shape, { is: "breakdown" }> }) {
-  const head = useHead(label, help);
   const { project, faults } = useForm();
   const given = typeof value === "string" ? { property: value } : ((value ?? null) as Record<string, unknown> | null);
   const bySegments = Array.isArray(given?.segments);
@@ -46,13 +45,7 @@ export function BreakdownField({
     />
   );
   return (
-    <Input.Wrapper
-      label={head.label}
-      description={head.description}
-      required={required}
-      error={faultAt(faults, place)}
-      labelElement="div"
-    >
+    <Around label={label} help={help} required={required} place={place}>
       <Stack gap="sm" mt={label ? 4 : 0}>
         {bySegments ? (
           field("segments")
@@ -96,6 +89,6 @@ export function BreakdownField({
           </button>
         </More>
       </Stack>
-    </Input.Wrapper>
+    </Around>
   );
 }

@@ -1,6 +1,7 @@
-import { Tooltip } from "@mantine/core";
+import { Input, Tooltip } from "@mantine/core";
 import { IconHelpCircle } from "@tabler/icons-react";
 import { createContext, type ReactNode, useContext } from "react";
+import { type FieldProps, faultAt, useForm } from "./context";
 import classes from "./form.module.css";
 
 /** Whether there is little room: help stands behind a sign then, not below each label. */
@@ -23,4 +24,27 @@ export function useHead(label: string, help: string): { label: ReactNode; descri
     </>
   );
   return { label: shown, description: null };
+}
+
+/** Several fields that are one to the question: their label, help and fault around them. */
+export function Around({
+  label,
+  help,
+  required,
+  place,
+  children,
+}: Pick<FieldProps, "label" | "help" | "required" | "place"> & { children: ReactNode }) {
+  const head = useHead(label, help);
+  const { faults } = useForm();
+  return (
+    <Input.Wrapper
+      label={head.label}
+      description={head.description}
+      required={required}
+      error={faultAt(faults, place)}
+      labelElement="div"
+    >
+      {children}
+    </Input.Wrapper>
+  );
 }

@@ -16,14 +16,14 @@ import {
   verticalListSortingStrategy,
 } from "@dnd-kit/sortable";
 import { CSS } from "@dnd-kit/utilities";
-import { ActionIcon, Button, Input, Stack, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Button, Stack, UnstyledButton } from "@mantine/core";
 import { IconGripVertical, IconPlus, IconX } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { movedItem, useKeys } from "../keys";
-import { type FieldProps, faultAt, useForm } from "./context";
+import { type FieldProps, useForm } from "./context";
 import { FieldOf } from "./field";
 import classes from "./form.module.css";
-import { Narrow, useHead } from "./head";
+import { Around, Narrow } from "./head";
 import { itemWord, type Schema, type Shape, shapeOf } from "./schema";
 
 export function ListField({
@@ -35,8 +35,7 @@ export function ListField({
   help,
   required,
 }: FieldProps & { shape: Extract<Shape, { is: "list" }> }) {
-  const head = useHead(label, help);
-  const { defs, faults } = useForm();
+  const { defs } = useForm();
   const word = itemWord(shape.item, defs);
   const items = itemsOf(value, required ? (shape.schema.minItems ?? 0) : 0);
   const { keys, added, removed, moved } = useKeys(items.length);
@@ -54,13 +53,7 @@ export function ListField({
   }
   const lettered = isLettered(shape.item, defs);
   return (
-    <Input.Wrapper
-      label={head.label}
-      description={head.description}
-      required={required}
-      error={faultAt(faults, place)}
-      labelElement="div"
-    >
+    <Around label={label} help={help} required={required} place={place}>
       <Stack gap="sm" mt={4} role="group" aria-label={label}>
         <DndContext sensors={sensors} collisionDetection={closestCenter} onDragEnd={dropped}>
           <SortableContext items={keys} strategy={verticalListSortingStrategy}>
@@ -110,7 +103,7 @@ export function ListField({
           </Button>
         )}
       </Stack>
-    </Input.Wrapper>
+    </Around>
   );
 }
 

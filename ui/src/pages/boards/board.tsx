@@ -208,6 +208,7 @@ function BoardPage({ name }: { name: string }) {
         </Empty>
       )}
       <Tiles
+        name={name}
         board={board}
         view={view}
         editing={editing}
@@ -295,6 +296,7 @@ function LiveSign() {
 }
 
 interface TilesProps {
+  name: string;
   board: Board;
   view: View;
   editing: boolean;
@@ -306,7 +308,7 @@ interface TilesProps {
   onRange: (range: Range) => void;
 }
 
-function Tiles({ board, view, editing, narrow, change, onEdit, onFilter, onUnfilter, onRange }: TilesProps) {
+function Tiles({ name: own, board, view, editing, narrow, change, onEdit, onFilter, onUnfilter, onRange }: TilesProps) {
   const project = useProject();
   const questions = useDefinitions(project.id, "question");
   const kinds = useKinds(project.id);
@@ -342,6 +344,7 @@ function Tiles({ board, view, editing, narrow, change, onEdit, onFilter, onUnfil
             <TileBody
               project={project.id}
               tile={tile}
+              board={own}
               question={question}
               {...(gone ? { missing: `The saved question “${name}” is gone. Edit the tile to choose another.` } : {})}
               filters={view.filters}

@@ -35,6 +35,7 @@ export function Component() {
   const found = (boards.data ?? []).filter((one) =>
     `${one.name} ${one.body.title ?? ""}`.toLowerCase().includes(wanted),
   );
+  const taken = (boards.data ?? []).map((one) => one.name);
   const make = may ? <Button onClick={() => setMaking(true)}>New board</Button> : null;
   return (
     <>
@@ -62,23 +63,26 @@ export function Component() {
           {found.length === 0 && <Text c="dimmed">No board has “{search.trim()}” in its name.</Text>}
           <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }} spacing="md">
             {found.map((one) => (
-              <Card key={one.name} board={one} may={may} />
+              <Card key={one.name} board={one} may={may} taken={taken} />
             ))}
           </SimpleGrid>
         </Stack>
       )}
-      <NewBoard opened={making} onClose={() => setMaking(false)} taken={(boards.data ?? []).map((one) => one.name)} />
+      <NewBoard opened={making} onClose={() => setMaking(false)} taken={taken} />
     </>
   );
 }
 
-function Card({ board, may }: { board: Definition; may: boolean }) {
+function Card({ board, may, taken }: { board: Definition; may: boolean; taken: string[] }) {
   const project = useProject();
   const remove = useRemoveDefinition(project.id, "board");
   const save = useSaveDefinition(project.id, "board");
   const [removing, setRemoving] = useState(false);
   const body = boardOf(board.body);
-  const copy = () => save.mutate({ name: free(`${board.name} (copy)`, []), body: { ...body }, expected: 0 });
+  const copy = () => {
+    const name = free(`${board.name} (copy)`, taken);
+    save.mutate({ name, body: { ...body, title: name }, expected: 0 });
+  };
   return (
     <Paper p="md" bg="var(--surface)" pos="relative">
       <Group justify="space-between" wrap="nowrap" align="flex-start">
@@ -176,6 +180,7 @@ function NewBoard({ opened, onClose, taken }: { opened: boolean; onClose: () => 
               key={template.name}
               title={template.name}
               about={template.about}
+              waits={events.isPending}
               onTake={() => begin(template.name, template.make(events.data ?? []))}
             />
           ))}
@@ -186,10 +191,22 @@ function NewBoard({ opened, onClose, taken }: { opened: boolean; onClose: () => 
   );
 }
 
-function Choice({ title, about, onTake }: { title: string; about: string; onTake: () => void }) {
+function Choice({
+  title,
+  about,
+  waits = false,
+  onTake,
+}: {
+  title: string;
+  about: string;
+  /** What it is made of is not known yet. */
+  waits?: boolean;
+  onTake: () => void;
+}) {
   return (
     <Button
       variant="default"
+      disabled={waits}
       h="auto"
       py="sm"
       onClick={onTake}

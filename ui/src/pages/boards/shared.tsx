@@ -7,18 +7,20 @@ import { lazy, Suspense, useState } from "react";
 import { useParams, useSearchParams } from "react-router";
 import { call } from "../../api/client";
 import type { Answer, Condition, Question, Range } from "../../api/types";
-import type { ChartChoice } from "../../charts";
+import type { Annotation, ChartChoice } from "../../charts";
 import { AnswerPanel } from "../../components/answer-panel";
 import { RangePicker } from "../../components/range-picker";
 import { ErrorNote, Loading, RowsSkeleton } from "../../components/states";
 import classes from "./boards.module.css";
 import { Grid } from "./grid";
 import { type Board, GAP, ROW, type Tile } from "./model";
+import { isPlain, TileFrame } from "./tile-card";
 
 const Markdown = lazy(() => import("./markdown"));
 
 interface Shared {
   board: Board & { tiles: (Tile & { kind: string })[] };
+  annotations: Annotation[];
   project: { name: string; zone: string };
   embed: boolean;
 }
@@ -58,35 +60,23 @@ export function Component() {
       </Group>
       <Grid board={board} editing={false} narrow={phone} onMove={() => undefined}>
         {(tile) => (
-          <section
-            className={classes.tile}
-            aria-label={tile.title || `Tile of type ${tile.type}`}
-            data-plain={tile.type === "text" || tile.type === "image" || undefined}
-          >
-            {tile.title && (
-              <div className={classes.head}>
-                <h3 className={classes.title} style={{ margin: 0, fontSize: 14 }}>
-                  {tile.title}
-                </h3>
-              </div>
-            )}
-            <div className={classes.body}>
-              <SharedTile
-                path={`${path}/tiles/${encodeURIComponent(tile.id)}`}
-                signed={signed}
-                tile={tile as Tile & { kind: string }}
-                range={range}
-                filters={filters}
-                refresh={board.refresh ?? 0}
-                onFilter={(property, value) =>
-                  setFilters([
-                    ...filters.filter((one) => one.property !== property),
-                    ...(value === null ? [] : [{ property, value }]),
-                  ])
-                }
-              />
-            </div>
-          </section>
+          <TileFrame tile={tile} title={tile.title ?? ""} plain={isPlain(tile)}>
+            <SharedTile
+              path={`${path}/tiles/${encodeURIComponent(tile.id)}`}
+              signed={signed}
+              tile={tile as Tile & { kind: string }}
+              annotations={shared.data.annotations}
+              range={range}
+              filters={filters}
+              refresh={board.refresh ?? 0}
+              onFilter={(property, value) =>
+                setFilters([
+                  ...filters.filter((one) => one.property !== property),
+                  ...(value === null ? [] : [{ property, value }]),
+                ])
+              }
+            />
+          </TileFrame>
         )}
       </Grid>
       <Text size="sm" c="dimmed" mt="lg">
@@ -100,6 +90,7 @@ interface TileProps {
   path: string;
   signed: string;
   tile: Tile & { kind: string };
+  annotations: Annotation[];
   range: Range | null;
   filters: Condition[];
   refresh: number;
@@ -109,7 +100,7 @@ interface TileProps {
 /** Seconds between two looks at a tile that keeps itself up to date. */
 const PAUSE = 30;
 
-function SharedTile({ path, signed, tile, range, filters, refresh, onFilter }: TileProps) {
+function SharedTile({ path, signed, tile, annotations, range, filters, refresh, onFilter }: TileProps) {
   const asks = tile.type === "question" || tile.type === "number";
   const answer = useQuery({
     queryKey: ["shared-tile", path, signed, range, filters],
@@ -138,6 +129,7 @@ function SharedTile({ path, signed, tile, range, filters, refresh, onFilter }: T
         chart={chart}
         height={Math.max(120, tile.h * (ROW + GAP) - GAP - 92)}
         title={null}
+        annotations={annotations}
         compact
         anonymous
         onRetry={() => void answer.refetch()}

@@ -18,6 +18,9 @@ type Spot = {
   chart?: { type: "number" | "line" | "bar" | "funnel" };
 };
 
+/** Letters that a tile's title may have; events' names may have more. */
+const LONGEST_TITLE = 200;
+
 /** Left to right, then below: each spot takes the first room in the row that it begins. */
 function laid(title: string, description: string, spots: (Spot | null)[]): Board {
   let board: Board = { title, description, columns: COLUMNS, tiles: [] };
@@ -54,7 +57,7 @@ const trend = (event: string, more: Question = {}): Question => ({
 });
 const number = (title: string, question: Question): Spot => ({
   type: "number",
-  title,
+  title: title.slice(0, LONGEST_TITLE),
   question,
   w: 3,
   h: 3,
@@ -110,7 +113,7 @@ export const TEMPLATES: Template[] = [
           : null,
         half("People by channel", people({ breakdown: ["@channel"] })),
         half("People by country", people({ breakdown: ["@country"] })),
-        half("Days of use", { kind: "stickiness", last: "30 days" }),
+        half("Days of use", { kind: "stickiness", series: [{ name: "People" }], last: "30 days" }),
         half("Active each day, week, month", {
           kind: "trend",
           last: "90 days",

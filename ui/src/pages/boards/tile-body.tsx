@@ -14,6 +14,7 @@ const Markdown = lazy(() => import("./markdown"));
 interface Props {
   project: string;
   tile: Tile;
+  board: string;
   /** What it asks, with the board's range and filters; null for tiles without a question. */
   question: Question | null;
   /** Why there is no question, where there should be one. */
@@ -42,6 +43,7 @@ export const TileBody = memo(function TileBody(props: Props) {
           height={Math.max(120, tile.h * (ROW + GAP) - GAP - 92)}
           title={null}
           compact
+          board={props.board}
           live={props.live}
           {...(props.refresh ? { refresh: props.refresh * 1000 } : {})}
           onFilter={props.onFilter}

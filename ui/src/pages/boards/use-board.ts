@@ -24,7 +24,9 @@ function kept(place: string): Kept | null {
 
 export function useBoard(project: string, name: string) {
   const definition = useDefinition(project, "board", name);
+  const { refetch } = definition;
   const save = useSaveDefinition(project, "board");
+  const { reset } = save;
   const place = placeOf(project, name);
   const [steps, setSteps] = useState<Steps | null>(null);
   const [base, setBase] = useState(0);
@@ -49,17 +51,23 @@ export function useBoard(project: string, name: string) {
   }, [draft, changed, place, base]);
 
   const change = useCallback((next: (board: Board) => Board) => setSteps((now) => now && did(now, next(now.now))), []);
-  const drop = useCallback(() => {
+  const end = useCallback(() => {
     window.localStorage.removeItem(place);
     setSteps(null);
     setBase(0);
   }, [place]);
+  /** What is saved takes the place of the draft, be it of others or one's own. */
+  const drop = useCallback(() => {
+    end();
+    reset();
+    void refetch();
+  }, [end, reset, refetch]);
   const keep = useCallback(
     (expected: number) => {
       if (!draft) return;
-      save.mutate({ name, body: { ...draft }, expected }, { onSuccess: drop });
+      save.mutate({ name, body: { ...draft }, expected }, { onSuccess: end });
     },
-    [draft, save, name, drop],
+    [draft, save, name, end],
   );
   const taken = save.error instanceof ApiError && save.error.status === 409;
   return {
@@ -79,7 +87,7 @@ export function useBoard(project: string, name: string) {
     save: () => keep(base),
     /** Takes the place of what others saved meanwhile; theirs stays in the history. */
     saveOver: () => {
-      void definition.refetch().then(({ data }) => keep(data?.version ?? base));
+      void refetch().then(({ data }) => keep(data?.version ?? base));
     },
     saving: save.isPending,
     error: taken ? null : save.error,

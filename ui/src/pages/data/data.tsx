@@ -1,6 +1,7 @@
 import { useParams } from "react-router";
 import { RouteTabs } from "../../components/route-tabs";
 import { Empty, PageHead } from "../../components/states";
+import { AnnotationsTab } from "./annotations";
 import { CatalogTab } from "./catalog";
 import { DeadLettersTab } from "./dead-letters";
 import { EventsTab } from "./events";
@@ -17,6 +18,7 @@ const TABS = [
   { to: "segments", label: "Segments", page: SegmentsTab },
   { to: "metrics", label: "Metrics", page: MetricsTab },
   { to: "sources", label: "Sources", page: SourcesTab },
+  { to: "annotations", label: "Annotations", page: AnnotationsTab },
   { to: "dead-letters", label: "Dead letters", page: DeadLettersTab },
   { to: "ledger", label: "Ledger", page: LedgerTab },
 ];

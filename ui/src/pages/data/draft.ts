@@ -9,6 +9,8 @@ import { lineOfPath } from "../../components/json-place";
 export interface Draft {
   name: string;
   text: string;
+  /** As YAML, where it is edited so; `text` is what was read of it last. */
+  yaml?: string;
   /** The version that it began with; 0: none. */
   version: number;
 }
@@ -37,10 +39,11 @@ function read(key: string): Draft | null {
 export function useDraft(project: string, kind: DefinitionKind, saved: Draft) {
   const key = `almanac.draft.${project}.${kind}.${saved.version ? saved.name : ""}`;
   const [draft, setDraft] = useState<Draft>(() => read(key) ?? saved);
-  const changed = draft.text !== saved.text || draft.name !== saved.name;
+  const differs = (one: Draft) => one.text !== saved.text || one.name !== saved.name || one.yaml !== undefined;
+  const changed = differs(draft);
   const change = (next: Draft) => {
     setDraft(next);
-    if (next.text === saved.text && next.name === saved.name) window.localStorage.removeItem(key);
+    if (!differs(next)) window.localStorage.removeItem(key);
     else window.localStorage.setItem(key, JSON.stringify(next));
   };
   const drop = () => {

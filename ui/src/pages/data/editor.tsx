@@ -13,7 +13,7 @@ import {
   TextInput,
   Title,
 } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { useRemoveDefinition, useSaveDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import { atLeast } from "../../api/me";
@@ -21,13 +21,17 @@ import type { Definition, Row } from "../../api/types";
 import { Confirm } from "../../components/confirm";
 import { JsonEditor } from "../../components/json-editor";
 import { faultOf } from "../../components/json-place";
-import { ErrorNote } from "../../components/states";
+import { ErrorNote, RowsSkeleton } from "../../components/states";
 import { tell } from "../../components/tell";
 import { ago } from "../../format";
 import { useProject } from "../../state/url";
 import type { DefinitionsProps } from "./definitions";
 import { asText, bodyOf, type Draft, faultIn, useDraft } from "./draft";
 import { History } from "./history";
+
+const YamlEditor = lazy(() => import("../../components/yaml-editor"));
+
+type Way = "form" | "json" | "yaml";
 
 export interface FormProps {
   value: Row;
@@ -51,7 +55,7 @@ export function Editor({ kind, noun, fresh, form: Form, names, saved, onSaved, o
   const may = atLeast(project.role, "analyst");
   const start: Draft = { name: saved?.name ?? "", text: asText(saved?.body ?? fresh), version: saved?.version ?? 0 };
   const { draft, change, changed, drop, forget } = useDraft(project.id, kind, start);
-  const [way, setWay] = useState<"form" | "json">(Form ? "form" : "json");
+  const [way, setWay] = useState<Way>(draft.yaml !== undefined ? "yaml" : Form ? "form" : "json");
   const save = useSaveDefinition(project.id, kind);
   const [unread, setUnread] = useState(false);
   const [round, setRound] = useState(0); // forms begin anew when their text is put in place from outside
@@ -81,7 +85,7 @@ export function Editor({ kind, noun, fresh, form: Form, names, saved, onSaved, o
   };
   const edit = (text: string) => {
     save.reset();
-    change({ ...draft, text });
+    change({ name: draft.name, version: draft.version, text });
   };
   const restore = (old: Row) => {
     edit(asText(old));
@@ -102,18 +106,21 @@ export function Editor({ kind, noun, fresh, form: Form, names, saved, onSaved, o
               </Badge>
             )}
           </Group>
-          {Form && (
-            <SegmentedControl
-              size="xs"
-              aria-label="How to edit"
-              data={[
-                { value: "form", label: "Form" },
-                { value: "json", label: "JSON" },
-              ]}
-              value={way}
-              onChange={(next) => setWay(next as typeof way)}
-            />
-          )}
+          <SegmentedControl
+            size="xs"
+            aria-label="How to edit"
+            data={[
+              ...(Form ? [{ value: "form", label: "Form" }] : []),
+              { value: "json", label: "JSON" },
+              { value: "yaml", label: "YAML" },
+            ]}
+            value={way}
+            onChange={(next) => {
+              setWay(next as Way);
+              if (next !== way && draft.yaml !== undefined && !unread) edit(draft.text);
+            }}
+            disabled={unread && way === "yaml"}
+          />
         </Group>
         {saved && (
           <Text size="sm" c="dimmed">
@@ -152,6 +159,21 @@ export function Editor({ kind, noun, fresh, form: Form, names, saved, onSaved, o
               onUnread={setUnread}
             />
           </fieldset>
+        ) : way === "yaml" && body ? (
+          <Suspense fallback={<RowsSkeleton rows={6} />}>
+            <YamlEditor
+              label={`The ${noun} as YAML`}
+              body={body}
+              text={draft.yaml}
+              onChange={(yaml, read) => {
+                save.reset();
+                change({ ...draft, yaml, ...(read ? { text: asText(read) } : {}) });
+              }}
+              onUnread={setUnread}
+              fault={refused}
+              readOnly={!may}
+            />
+          </Suspense>
         ) : (
           <JsonEditor
             label={`The ${noun} as JSON`}
@@ -192,7 +214,7 @@ export function Editor({ kind, noun, fresh, form: Form, names, saved, onSaved, o
               <Button
                 onClick={() => store(false)}
                 loading={save.isPending}
-                disabled={!body || (unread && way === "form") || !draft.name.trim() || (saved !== null && !changed)}
+                disabled={!body || (unread && way !== "json") || !draft.name.trim() || (saved !== null && !changed)}
               >
                 Save {noun}
               </Button>

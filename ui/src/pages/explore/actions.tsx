@@ -22,6 +22,8 @@ interface Props {
   /** Whether it is the saved question, word for word. */
   unchanged: boolean;
   version: number;
+  /** What the saved question says of itself. */
+  description: string;
   chart: ChartChoice;
   maySave: boolean;
   /** Whether it could be asked as it is. */
@@ -77,6 +79,7 @@ export function Actions(props: Props) {
         question={question}
         from={saved}
         version={version}
+        description={props.description}
         opened={open === "save"}
         onClose={close}
         onSaved={onSaved}

@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, Modal, Select, Stack, TextInput } from "@mantine/core";
+import { Anchor, Modal, Select, Stack, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
 import { useNavigate } from "react-router";
@@ -6,6 +6,7 @@ import { useDefinitions, useSaveDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import type { Question } from "../../api/types";
 import type { ChartChoice } from "../../charts";
+import { FormFoot } from "../../components/form-foot";
 import { ErrorNote } from "../../components/states";
 import { type BoardBody, withTile } from "./tile";
 
@@ -108,14 +109,7 @@ function Form({ project, question, saved, title, chart, onClose }: Omit<Props, "
           onChange={(event) => setHeading(event.currentTarget.value)}
         />
         {save.isError && <ErrorNote error={save.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={save.isPending} disabled={!target}>
-            Add to the board
-          </Button>
-        </Group>
+        <FormFoot action="Add to the board" onCancel={onClose} pending={save.isPending} disabled={!target} />
       </Stack>
     </form>
   );

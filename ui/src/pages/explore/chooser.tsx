@@ -1,7 +1,7 @@
 import { Button, Group, Paper, SimpleGrid, Stack, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
-import { useDefinitions } from "../../api/catalog";
+import { askedBy, useDefinitions } from "../../api/catalog";
 import type { Kind, Question } from "../../api/types";
 import { ago } from "../../format";
 import { askedLately, inUseOrder, keptOf, whenToAsk } from "./draft";
@@ -70,10 +70,17 @@ export function Chooser({ project, kinds, onKind, onQuestion, whole = true }: Pr
               <UnstyledButton
                 key={one.name}
                 className={classes.saved ?? ""}
-                onClick={() => onQuestion(one.body as Question, one.name)}
+                onClick={() => onQuestion(askedBy(one), one.name)}
               >
-                <Text component="span" fw={500} className={classes.name ?? ""}>
-                  {one.name}
+                <Text component="span" className={classes.name ?? ""}>
+                  <Text component="span" fw={500}>
+                    {one.name}
+                  </Text>
+                  {one.body.description ? (
+                    <Text component="span" c="dimmed" size="sm" display="block" lineClamp={1}>
+                      {String(one.body.description)}
+                    </Text>
+                  ) : null}
                 </Text>
                 <Text component="span" c="dimmed" size="sm">
                   {title((one.body as Question).kind)} · {ago(one.saved_at)}

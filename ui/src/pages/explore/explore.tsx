@@ -4,10 +4,10 @@ import { Button, Loader, SegmentedControl } from "@mantine/core";
 import { useHotkeys, useMediaQuery } from "@mantine/hooks";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAnswer, useKinds } from "../../api/ask";
-import { useDefinition } from "../../api/catalog";
+import { askedBy, useDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import { atLeast } from "../../api/me";
-import type { Kind, Question } from "../../api/types";
+import type { Kind } from "../../api/types";
 import type { ChartChoice } from "../../charts";
 import { AnswerView } from "../../components/answer-view";
 import type { Fault } from "../../components/question-form/context";
@@ -49,7 +49,9 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   const form = useRef<HTMLElement>(null);
   const phone = useMediaQuery("(max-width: 48em)") ?? false;
   const answer = useAnswer(project.id, asked);
-  const body = definition.data?.removed ? undefined : (definition.data?.body as Question | undefined);
+  const kept = definition.data?.removed ? undefined : definition.data;
+  const body = useMemo(() => (kept ? askedBy(kept) : undefined), [kept]);
+  const description = String(kept?.body.description ?? "");
   useHotkeys([["mod+Enter", () => question.ask()]], [], true);
 
   // An address that only names a saved question stands for it.
@@ -99,7 +101,12 @@ function Explore({ kinds }: { kinds: Kind[] }) {
   const shows = (part: "question" | "answer") => !phone || side === part;
   return (
     <>
-      <PageHead title={title} about={saved ? `${kind.title}${changed ? " · changed, not saved" : ""}` : undefined}>
+      <PageHead
+        title={title}
+        about={
+          saved ? [description, kind.title, changed ? "changed, not saved" : ""].filter(Boolean).join(" · ") : undefined
+        }
+      >
         <Actions
           project={project.id}
           zone={project.zone}
@@ -110,6 +117,7 @@ function Explore({ kinds }: { kinds: Kind[] }) {
           saved={saved}
           unchanged={saved !== "" && !changed}
           version={definition.data?.version ?? 0}
+          description={description}
           chart={chart}
           maySave={atLeast(project.role, "analyst")}
           whole={question.lacks.length === 0}

@@ -1,6 +1,6 @@
 import { Badge, Button, Drawer, Group, Paper, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useSaveDefinition, useVersions } from "../../api/catalog";
+import { askedBy, useSaveDefinition, useVersions } from "../../api/catalog";
 import type { Question } from "../../api/types";
 import { ErrorNote, RowsSkeleton } from "../../components/states";
 import { ago, moment } from "../../format";
@@ -51,7 +51,7 @@ export function History({ project, name, zone, maySave, opened, onClose, onOpen,
                   {JSON.stringify(version.body, null, 1)}
                 </pre>
                 <Group gap="sm" mt="sm">
-                  <Button size="xs" variant="default" onClick={() => onOpen(version.body as Question)}>
+                  <Button size="xs" variant="default" onClick={() => onOpen(askedBy(version))}>
                     Open
                   </Button>
                   {maySave && newest && version !== newest && (
@@ -67,7 +67,7 @@ export function History({ project, name, zone, maySave, opened, onClose, onOpen,
                               notifications.show({
                                 message: `Version ${version.version} is back, as version ${saved.version}.`,
                               });
-                              onRestored(saved.body as Question, saved.version);
+                              onRestored(askedBy(saved), saved.version);
                             },
                           },
                         )

@@ -1,9 +1,10 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
-import { useDefinition, useSaveDefinition } from "../../api/catalog";
+import { askedBy, useDefinition, useSaveDefinition } from "../../api/catalog";
 import { ApiError } from "../../api/errors";
 import type { Question } from "../../api/types";
+import { FormFoot } from "../../components/form-foot";
 import { ErrorNote } from "../../components/states";
 
 interface Props {
@@ -13,40 +14,39 @@ interface Props {
   from: string;
   /** The version that it came from: somebody else's later one is not written over in silence. */
   version: number;
+  /** What it says of itself so far. */
+  description: string;
   opened: boolean;
   onClose: () => void;
   onSaved: (name: string, question: Question) => void;
 }
 
-export function SaveQuestion({ project, question, from, version, opened, onClose, onSaved }: Props) {
+export function SaveQuestion({ opened, ...props }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title="Save question">
-      <Form
-        key={from}
-        project={project}
-        question={question}
-        from={from}
-        version={version}
-        onClose={onClose}
-        onSaved={onSaved}
-      />
+    <Modal opened={opened} onClose={props.onClose} title="Save question">
+      <Form key={props.from} {...props} />
     </Modal>
   );
 }
 
-function Form({ project, question, from, version, onClose, onSaved }: Omit<Props, "opened">) {
+function Form({ project, question, from, version, description, onClose, onSaved }: Omit<Props, "opened">) {
   const [name, setName] = useState(from);
+  const [about, setAbout] = useState(description);
   const save = useSaveDefinition(project, "question");
   const wanted = name.trim();
   const taken = save.error instanceof ApiError && save.error.status === 409;
   const theirs = useDefinition(project, "question", taken ? wanted : "").data;
   const put = (expected?: number) =>
     save.mutate(
-      { name: wanted, body: question, ...(expected === undefined ? {} : { expected }) },
+      {
+        name: wanted,
+        body: { ...question, ...(about.trim() ? { description: about.trim() } : {}) },
+        ...(expected === undefined ? {} : { expected }),
+      },
       {
         onSuccess: (saved) => {
           notifications.show({ message: `Saved “${saved.name}”, version ${saved.version}.` });
-          onSaved(saved.name, saved.body as Question);
+          onSaved(saved.name, askedBy(saved));
           onClose();
         },
       },
@@ -71,6 +71,16 @@ function Form({ project, question, from, version, onClose, onSaved }: Omit<Props
           }}
           data-autofocus
         />
+        <Textarea
+          label="Description"
+          description="What it is for; it stands below its name."
+          autosize
+          minRows={2}
+          maxRows={8}
+          maxLength={2000}
+          value={about}
+          onChange={(event) => setAbout(event.currentTarget.value)}
+        />
         {from && wanted !== from && wanted && (
           <Text c="dimmed">“{from}” stays as it is; this becomes a question of its own.</Text>
         )}
@@ -93,14 +103,7 @@ function Form({ project, question, from, version, onClose, onSaved }: Omit<Props
           </Alert>
         )}
         {save.isError && !taken && <ErrorNote error={save.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={save.isPending} disabled={!wanted}>
-            Save question
-          </Button>
-        </Group>
+        <FormFoot action="Save question" onCancel={onClose} pending={save.isPending} disabled={!wanted} />
       </Stack>
     </form>
   );

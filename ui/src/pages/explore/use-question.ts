@@ -1,15 +1,15 @@
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useSearchParams } from "react-router";
 import type { Kind, Question } from "../../api/types";
 import { codeFields, lacksOf } from "../../components/question-form/question-form";
+import { useSearch } from "../../state/url";
 import { keep, keptOf, parsed, rememberKind, same } from "./draft";
 
 const PAUSE = 400;
 
 /** The question of the page. It asks by itself when it is whole and the hands rest, but code waits for its writer. */
 export function useQuestion(project: string, kinds: Kind[]) {
-  const [search, setSearch] = useSearchParams();
+  const [search, change] = useSearch();
   const text = search.get("q");
   const saved = search.get("saved") ?? "";
   const [draft, setDraft] = useState<Question | null>(() => begin(project, text));
@@ -20,20 +20,15 @@ export function useQuestion(project: string, kinds: Kind[]) {
     (question: Question | null, options: { push?: boolean; saved?: string } = {}) => {
       const next = question ? JSON.stringify(question) : null;
       written.current = next;
-      setSearch(
-        (before) => {
-          const after = new URLSearchParams(before);
-          if (next === null) after.delete("q");
-          else after.set("q", next);
-          if (options.saved !== undefined) after.set("saved", options.saved);
-          if (after.get("saved") === "") after.delete("saved");
-          if (options.push) after.delete("chart");
-          return after;
-        },
-        { replace: !options.push },
-      );
+      change((after) => {
+        if (next === null) after.delete("q");
+        else after.set("q", next);
+        if (options.saved !== undefined) after.set("saved", options.saved);
+        if (after.get("saved") === "") after.delete("saved");
+        if (options.push) after.delete("chart");
+      }, options);
     },
-    [setSearch],
+    [change],
   );
 
   // Another address, by the browser's back or by a link: its question takes the place of what was here.

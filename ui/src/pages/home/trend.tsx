@@ -1,5 +1,6 @@
 import { Box, Skeleton } from "@mantine/core";
 import { useAnswer } from "../../api/ask";
+import { useAnnotations } from "../../api/catalog";
 import type { Range, Row } from "../../api/types";
 import { ChartView } from "../../components/chart-view";
 import { ErrorNote } from "../../components/states";
@@ -25,6 +26,7 @@ export function Trend({
   const interval = intervalFor(view.range);
   const question = overTime(figure, view, interval, compare);
   const answer = useAnswer(project, question, { refresh: 60_000 });
+  const annotations = useAnnotations(project);
   if (answer.error) return <ErrorNote error={answer.error} onRetry={() => void answer.refetch()} />;
   if (!answer.data) return <Skeleton height={HEIGHT} role="status" aria-label="Loading" />;
   return (
@@ -33,6 +35,7 @@ export function Trend({
         answer={answer.data}
         question={question}
         height={HEIGHT}
+        annotations={annotations}
         onPick={(row: Row) => {
           const range = rangeOf(String(row.period ?? ""), interval);
           if (range) onNarrow(range);

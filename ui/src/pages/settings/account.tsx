@@ -15,7 +15,7 @@ import { call } from "../../api/client";
 import { useMe } from "../../api/me";
 import { ErrorNote, RowsSkeleton } from "../../components/states";
 import { tell, tellError } from "../../components/tell";
-import { WideTable } from "../../components/wide-table";
+import { TableHead, WideTable } from "../../components/wide-table";
 import { ago, moment } from "../../format";
 import { useProject } from "../../state/url";
 import { deviceOf } from "./device";
@@ -178,14 +178,7 @@ function Sessions() {
         <RowsSkeleton rows={2} />
       ) : (
         <WideTable label="Sessions" minWidth={480}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Device</Table.Th>
-              <Table.Th>Signed in</Table.Th>
-              <Table.Th>Last used</Table.Th>
-              <Table.Th w={96} aria-label="Actions" />
-            </Table.Tr>
-          </Table.Thead>
+          <TableHead columns={["Device", "Signed in", "Last used"]} actions={96} />
           <Table.Tbody>
             {list.data.map((session) => (
               <Table.Tr key={session.id}>

@@ -6,7 +6,7 @@ import type { Role } from "../../api/me";
 import { ShownOnce } from "../../components/shown-once";
 import { ErrorNote, RowsSkeleton } from "../../components/states";
 import { tellError } from "../../components/tell";
-import { WideTable } from "../../components/wide-table";
+import { Over, TableHead, WideTable } from "../../components/wide-table";
 import { moment } from "../../format";
 import { useProject } from "../../state/url";
 import { RoleChoice } from "./roles";
@@ -61,15 +61,7 @@ export function Invitations() {
         <Text c="dimmed">No invitation is open.</Text>
       ) : (
         <WideTable label="Invitations" minWidth={560}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Email</Table.Th>
-              <Table.Th>Role</Table.Th>
-              <Table.Th>By</Table.Th>
-              <Table.Th>State</Table.Th>
-              <Table.Th w={96} aria-label="Actions" />
-            </Table.Tr>
-          </Table.Thead>
+          <TableHead columns={["Email", "Role", "By", "State"]} actions={96} />
           <Table.Tbody>
             {shown.map((one) => (
               <Table.Tr key={one.id}>
@@ -102,11 +94,13 @@ export function Invitations() {
           </Table.Tbody>
         </WideTable>
       )}
-      {others > 0 && (
-        <Button variant="subtle" color="gray" size="xs" mt="sm" onClick={() => setAll(!all)}>
-          {all ? "Hide those that are over" : `Show ${others} that ${others === 1 ? "is" : "are"} over`}
-        </Button>
-      )}
+      <Over
+        count={others}
+        shown={all}
+        onChange={setAll}
+        hide="Hide those that are over"
+        show={`Show ${others} that ${others === 1 ? "is" : "are"} over`}
+      />
     </Section>
   );
 }

@@ -22,7 +22,7 @@ import { Confirm } from "../../components/confirm";
 import { NeedsRole } from "../../components/needs-role";
 import { ShownOnce } from "../../components/shown-once";
 import { Empty, ErrorNote, RowsSkeleton } from "../../components/states";
-import { WideTable } from "../../components/wide-table";
+import { Over, TableHead, WideTable } from "../../components/wide-table";
 import { moment } from "../../format";
 import { useProject } from "../../state/url";
 import { Section } from "./section";
@@ -81,27 +81,20 @@ function KeyTable({ keys }: { keys: Key[] }) {
   return (
     <>
       <WideTable label="Keys" minWidth={640}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th>Role</Table.Th>
-            <Table.Th>Key</Table.Th>
-            <Table.Th>Made</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th w={48} aria-label="Actions" />
-          </Table.Tr>
-        </Table.Thead>
+        <TableHead columns={["Name", "Role", "Key", "Made", "State"]} actions={48} />
         <Table.Tbody>
           {shown.map((key) => (
             <KeyRow key={key.id} item={key} over={over(key)} />
           ))}
         </Table.Tbody>
       </WideTable>
-      {hidden > 0 && (
-        <Button variant="subtle" color="gray" size="xs" mt="sm" onClick={() => setAll(!all)}>
-          {all ? "Hide revoked keys" : `Show ${hidden} revoked ${hidden === 1 ? "key" : "keys"}`}
-        </Button>
-      )}
+      <Over
+        count={hidden}
+        shown={all}
+        onChange={setAll}
+        hide="Hide revoked keys"
+        show={`Show ${hidden} revoked ${hidden === 1 ? "key" : "keys"}`}
+      />
     </>
   );
 }

@@ -9,6 +9,7 @@ import type { Project } from "../../api/types";
 import { Confirm } from "../../components/confirm";
 import { ErrorNote, RowsSkeleton } from "../../components/states";
 import { tell } from "../../components/tell";
+import { zones } from "../../components/zones";
 import { moment, whole } from "../../format";
 import { useProject } from "../../state/url";
 import { Section } from "./section";
@@ -63,7 +64,7 @@ function Form({ project, may }: { project: Project; may: boolean }) {
       <Select
         label="Zone"
         description="Days begin and end in this zone, on every page and in every answer."
-        data={[...new Set(["UTC", project.zone, ...Intl.supportedValuesOf("timeZone")])]}
+        data={zones(project.zone, given.zone)}
         value={given.zone}
         onChange={(zone) => zone && setGiven({ ...given, zone })}
         searchable

@@ -18,10 +18,13 @@ import { useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { call } from "../../api/client";
 import { useBecome, useMe } from "../../api/me";
+import { FormFoot } from "../../components/form-foot";
 import { Empty, ErrorNote, PageHead } from "../../components/states";
+import { zones } from "../../components/zones";
 import { keepKey } from "./kept-key";
 
 const DEMO = "Demo shop";
+const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /** The projects of whoever is signed in; the server's owner makes new ones. */
 export function Component() {
@@ -103,7 +106,7 @@ function DemoButton() {
 
 function NewProject({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const [name, setName] = useState("");
-  const [zone, setZone] = useState(Intl.DateTimeFormat().resolvedOptions().timeZone);
+  const [zone, setZone] = useState(HERE);
   const become = useBecome();
   const go = useNavigate();
   const create = useMutation({
@@ -135,21 +138,14 @@ function NewProject({ opened, onClose }: { opened: boolean; onClose: () => void 
           <Select
             label="Zone"
             description="Days begin and end in this zone."
-            data={["UTC", ...Intl.supportedValuesOf("timeZone").filter((one) => one !== "UTC")]}
+            data={zones(HERE)}
             value={zone}
             onChange={(value) => value && setZone(value)}
             searchable
             allowDeselect={false}
           />
           {create.isError && <ErrorNote error={create.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              Make the project
-            </Button>
-          </Group>
+          <FormFoot action="Make the project" onCancel={onClose} pending={create.isPending} />
         </Stack>
       </form>
     </Modal>

@@ -17,32 +17,43 @@ import {
 } from "@codemirror/view";
 import { useEffect, useRef } from "react";
 
+export type Form = "json" | "yaml";
+
 interface CodeProps {
   label: string;
+  form?: Form;
   value: string;
   onChange: (text: string) => void;
   line: number | null;
   readOnly: boolean;
 }
 
-const signs = new MatchDecorator({
-  regexp: /("(?:[^"\\]|\\.)*")(\s*:)?|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b|\b(?:true|false|null)\b/g,
-  decoration: ([text, string, colon]) =>
-    Decoration.mark({ class: colon ? "cm-name" : string ? "cm-text" : /\d/.test(text) ? "cm-count" : "cm-word" }),
-});
+const JSON_SIGNS = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b|\b(?:true|false|null)\b/g;
+/** Names are what stands before a colon and a blank; a text without quotes has no colour of its own. */
+const YAML_SIGNS =
+  /("(?:[^"\\]|\\.)*"|'[^']*'|[\w@$. -]*[\w@$.](?=:(?:\s|$)))(:(?=\s|$))?|-?\b\d+(?:\.\d+)?\b|\b(?:true|false|null)\b/g;
 
-const colours = ViewPlugin.fromClass(
-  class {
-    decorations: DecorationSet;
-    constructor(view: EditorView) {
-      this.decorations = signs.createDeco(view);
-    }
-    update(update: ViewUpdate) {
-      this.decorations = signs.updateDeco(update, this.decorations);
-    }
-  },
-  { decorations: ({ decorations }) => decorations },
-);
+const coloursOf = (regexp: RegExp) => {
+  const signs = new MatchDecorator({
+    regexp,
+    decoration: ([text, string, colon]) =>
+      Decoration.mark({ class: colon ? "cm-name" : string ? "cm-text" : /\d/.test(text) ? "cm-count" : "cm-word" }),
+  });
+  return ViewPlugin.fromClass(
+    class {
+      decorations: DecorationSet;
+      constructor(view: EditorView) {
+        this.decorations = signs.createDeco(view);
+      }
+      update(update: ViewUpdate) {
+        this.decorations = signs.updateDeco(update, this.decorations);
+      }
+    },
+    { decorations: ({ decorations }) => decorations },
+  );
+};
+
+const COLOURS = { json: coloursOf(JSON_SIGNS), yaml: coloursOf(YAML_SIGNS) };
 
 const setLine = StateEffect.define<number | null>();
 const wrong = Decoration.line({ class: "cm-wrong" });
@@ -73,7 +84,7 @@ const look = EditorView.theme({
   ".cm-wrong": { background: "color-mix(in srgb, var(--bad) 14%, transparent)" },
 });
 
-export default function JsonCode({ label, value, onChange, line, readOnly }: CodeProps) {
+export default function Code({ label, form = "json", value, onChange, line, readOnly }: CodeProps) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const told = useRef(onChange);
@@ -92,7 +103,7 @@ export default function JsonCode({ label, value, onChange, line, readOnly }: Cod
           drawSelection(),
           bracketMatching(),
           closeBrackets(),
-          colours,
+          COLOURS[form],
           wrongLine,
           look,
           EditorView.lineWrapping,
@@ -111,13 +122,13 @@ export default function JsonCode({ label, value, onChange, line, readOnly }: Cod
       editor.destroy();
       view.current = null;
     };
-  }, [label, readOnly]);
+  }, [label, form, readOnly]);
   useEffect(() => {
     const editor = view.current;
     if (editor && editor.state.doc.toString() !== value)
       editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new editor has no mark yet
-  useEffect(() => view.current?.dispatch({ effects: setLine.of(line) }), [line, readOnly, label]);
+  useEffect(() => view.current?.dispatch({ effects: setLine.of(line) }), [line, readOnly, label, form]);
   return <div ref={box} />;
 }
