@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,3 +107,10 @@ def join(reader: Reader, owner: Page, project: str, role: str, name: str) -> Pag
     page.get_by_role("button", name="Join").click()
     page.wait_for_url(f"**/p/{project}/**")
     return page
+
+
+def shown_key(page: Page) -> str:
+    """The write key that stands in a new project's snippets."""
+    found = re.search(r"\bwk_[\w-]+", page.get_by_role("tabpanel").inner_text())
+    assert found is not None
+    return found.group()

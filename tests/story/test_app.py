@@ -162,6 +162,8 @@ def test_all_of_it_by_the_keyboard(owner: Reader) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Control+k")
+    expect(page.get_by_placeholder("A page, board, question")).to_be_focused()
     page.keyboard.type("Explore")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Explore", exact=True)).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{owner.base}/p/tickets/explore")

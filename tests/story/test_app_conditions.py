@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.story.readers import IN_A_BROWSER, PASSWORD, Reader, call, chromium, send
+from tests.story.readers import IN_A_BROWSER, PASSWORD, Reader, call, chromium, send, shown_key
 from tests.story.servers import Server, until
 
 pytestmark = IN_A_BROWSER
@@ -65,8 +65,7 @@ def owner(browser: Browser, server: Server) -> Reader:
     type_into(page, page.get_by_role("dialog").get_by_label("Name"), "Tickets")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Waiting for an event")).to_be_visible()
-    snippet = page.get_by_role("tabpanel").inner_text()
-    key = next(word.strip('"') for line in snippet.splitlines() if "Bearer" in line for word in line.split() if word.startswith("wk_"))
+    key = shown_key(page)
     now = datetime.now(UTC)
     events = [
         {"event": name, "user_id": f"person-{person}", "time": (now - timedelta(days=day, minutes=person)).isoformat()}
