@@ -115,6 +115,8 @@ ASIDE = {
     ("GET", "/start"): "open",
     ("GET", "/app"): "open",
     ("GET", "/app/{path}"): "open",
+    ("GET", "/sdk/manifest.json"): "open",
+    ("GET", "/sdk/{name}"): "open",
 }
 NAMED = {
     "kind": "metric",

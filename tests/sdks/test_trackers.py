@@ -35,7 +35,7 @@ def properties(event: Any) -> Any:
 def one_person(events: list[Any], anonymous: str) -> None:
     assert {(event.distinct_id, event.user_id, event.anonymous_id) for event in events} == {("u1", "u1", anonymous)}
     merges = {(merge.source, merge.target, merge.how) for event in events for merge in event.merges}
-    assert merges == {(anonymous, "u1", "identify")}
+    assert merges == {(anonymous, "u1", "same-event")}
 
 
 def snowplow(events: list[Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import queue
 import threading
 import urllib.error
@@ -491,14 +492,25 @@ def serving(settings: Settings) -> dict[str, Any] | None:
         url = str(said["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return said if health(url) is not None else None
+    if health(url) is not None:
+        return said
+    # A busy one may take longer; where its process is gone, nobody waits.
+    return said if _lives(said.get("pid")) and health(url, seconds=60) is not None else None
 
 
-def health(url: str) -> dict[str, Any] | None:
-    """/health of a server, green or red; None when it does not answer."""
+def _lives(pid: object) -> bool:
+    try:
+        os.kill(int(str(pid)), 0)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def health(url: str, seconds: float = 10) -> dict[str, Any] | None:
+    """/health of a server, green or red; None when it does not answer in time."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/health", timeout=10) as answer:
+        with opener.open(f"{url}/health", timeout=seconds) as answer:
             found: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:  # red
         with error:

@@ -35,11 +35,19 @@ export function useMe() {
   return useQuery({ queryKey: KEY, queryFn: readMe, staleTime: 60_000 });
 }
 
+let asking: ReturnType<typeof setTimeout> | undefined;
+
 /** Asks anew who is signed in and what he may; once for all who ask in the same moment. */
 export function askWhoIAm(client: QueryClient): void {
   const known = client.getQueryState(KEY);
-  const old = known?.fetchStatus === "idle" && Date.now() - known.dataUpdatedAt >= PAUSE;
-  if (old) void client.invalidateQueries({ queryKey: KEY });
+  if (known?.fetchStatus !== "idle" || asking !== undefined) return;
+  const ask = (): void => {
+    asking = undefined;
+    void client.invalidateQueries({ queryKey: KEY });
+  };
+  const left = PAUSE - (Date.now() - known.dataUpdatedAt);
+  if (left > 0) asking = setTimeout(ask, left);
+  else ask();
 }
 
 /** Signs in, out or up: whatever answers with the new `Me` takes the place of all that was known. */

@@ -50,7 +50,7 @@ export function Component() {
       <Tabs defaultValue={SNIPPETS[0]?.id ?? ""} variant="pills" keepMounted={false}>
         <Tabs.List>
           {SNIPPETS.map(({ id, label }) => (
-            <Tabs.Tab key={id} value={id} mih={32}>
+            <Tabs.Tab key={id} value={id} mih={44}>
               {label}
             </Tabs.Tab>
           ))}
